@@ -1,0 +1,1 @@
+//! The one door to aya and libbpf-rs.

@@ -1,0 +1,2 @@
+//! Records and map keys shared by kernel and agent.
+#![no_std]
