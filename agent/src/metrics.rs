@@ -1,0 +1,156 @@
+//! Every metric of weft, each a documented function; stages never type a name. Out: the text that Prometheus
+//! scrapes. Labels are bounded: segments of the configuration and words of closed lists, nothing from a request.
+
+use std::time::Duration;
+
+use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Bounds of the latency histograms, in seconds: from a redirect to a slow cold start.
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Name and help of every metric; the reference in `docs/metrics.md` is checked against it.
+pub const ALL: &[(&str, &str)] = &[
+    ("weft_requests_total", "Requests to a segment, by what they found: warm, hit, late, cold, failed, pass"),
+    ("weft_foreign_requests_total", "Requests between containers that are no segment's"),
+    ("weft_lessons_total", "Steps of forecasts that were acted upon, by how they ended: hit, late, waste"),
+    ("weft_saved_milliseconds_total", "Latency saved by forecasts, by segment"),
+    ("weft_wasted_mebibyte_seconds_total", "Memory-time of forecast instances that nobody used, by segment"),
+    ("weft_idle_mebibyte_seconds_total", "Memory-time of all instances without work, by segment"),
+    ("weft_forecasts_total", "Forecasts made"),
+    ("weft_forecast_seconds", "Time from an event to its forecast"),
+    ("weft_models_total", "Models trained, by what became of them: accepted, refused, failed"),
+    ("weft_model_rows", "Lessons that the model in charge was trained on; 0 without a model"),
+    ("weft_instances", "Instances that stand or are being made, by segment"),
+    ("weft_reserved_bytes", "Memory reserved by all instances"),
+    ("weft_budget_bytes", "Memory up to which instances are made ahead of demand"),
+    ("weft_graphs", "Execution graphs that are planned, woven or serving"),
+    ("weft_create_seconds", "Time from the decision to make an instance to the start of its program, by segment"),
+    ("weft_create_phase_seconds", "The same by step: image, lease, snapshot, container, task"),
+    ("weft_held_seconds", "Time that the activator held a request, by segment"),
+    ("weft_route_errors_total", "Routes that the kernel's table did not take"),
+    ("weft_redirected_total", "Connections redirected as they were dialled"),
+    ("weft_captured_segments_total", "TCP segments that the kernel handed to the agent"),
+    ("weft_capture_drops_total", "TCP segments that found the ring full"),
+    ("weft_capture_malformed_total", "Request heads that began like HTTP and were not"),
+    ("weft_capture_gaps_total", "Request heads of which a piece was missing"),
+    ("weft_dropped_total", "Messages that found a stage's queue full, by stage"),
+    ("weft_agent_cpu_milliseconds_total", "Processor time of the agent itself"),
+    ("weft_agent_resident_bytes", "Resident memory of the agent itself"),
+];
+
+/// Installs the recorder of this process.
+///
+/// # Errors
+/// If one is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
+    let handle = builder.install_recorder()?;
+    for (name, help) in ALL {
+        match () {
+            () if name.ends_with("_total") => describe_counter!(*name, *help),
+            () if name.ends_with("_seconds") => describe_histogram!(*name, *help),
+            () => describe_gauge!(*name, *help),
+        }
+    }
+    Ok(handle)
+}
+
+/// A request to a segment and what it found.
+pub fn request(segment: &str, outcome: &'static str) {
+    counter!("weft_requests_total", "segment" => segment.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// A request between containers that are no segment's.
+pub fn foreign_request() {
+    counter!("weft_foreign_requests_total").increment(1);
+}
+
+/// A judged step of a forecast, with what it saved.
+pub fn lesson(segment: &str, verdict: &'static str) {
+    counter!("weft_lessons_total", "segment" => segment.to_owned(), "verdict" => verdict).increment(1);
+}
+
+/// Sums of a segment as they stand; absolute, since the ledger keeps them.
+pub fn totals(segment: &str, saved_ms: f64, wasted_mb_s: f64, idle_mb_s: f64) {
+    let label = || segment.to_owned();
+    counter!("weft_saved_milliseconds_total", "segment" => label()).absolute(saved_ms as u64);
+    counter!("weft_wasted_mebibyte_seconds_total", "segment" => label()).absolute(wasted_mb_s as u64);
+    counter!("weft_idle_mebibyte_seconds_total", "segment" => label()).absolute(idle_mb_s as u64);
+}
+
+/// A forecast and the time it took.
+pub fn forecast(took: Duration) {
+    counter!("weft_forecasts_total").increment(1);
+    histogram!("weft_forecast_seconds").record(took);
+}
+
+/// A model that was trained, and what became of it.
+pub fn model(fate: &'static str) {
+    counter!("weft_models_total", "fate" => fate).increment(1);
+}
+
+/// Lessons of the model in charge.
+pub fn model_rows(rows: usize) {
+    gauge!("weft_model_rows").set(rows as f64);
+}
+
+/// Instances of a segment.
+pub fn instances(segment: &str, count: usize) {
+    gauge!("weft_instances", "segment" => segment.to_owned()).set(count as f64);
+}
+
+/// Reserved memory and its bound.
+pub fn memory(reserved_bytes: u64, budget_bytes: u64) {
+    gauge!("weft_reserved_bytes").set(reserved_bytes as f64);
+    gauge!("weft_budget_bytes").set(budget_bytes as f64);
+}
+
+/// Graphs that are alive.
+pub fn graphs(count: usize) {
+    gauge!("weft_graphs").set(count as f64);
+}
+
+/// An instance whose program was started.
+pub fn created(segment: &str, took: Duration) {
+    histogram!("weft_create_seconds", "segment" => segment.to_owned()).record(took);
+}
+
+/// One step of making an instance.
+pub fn phase(segment: &str, phase: &'static str, took: Duration) {
+    histogram!("weft_create_phase_seconds", "segment" => segment.to_owned(), "phase" => phase).record(took);
+}
+
+/// A request that the activator held.
+pub fn held(segment: &str, took: Duration) {
+    histogram!("weft_held_seconds", "segment" => segment.to_owned()).record(took);
+}
+
+/// A route that the kernel did not take.
+pub fn route_error() {
+    counter!("weft_route_errors_total").increment(1);
+}
+
+/// What the kernel programs counted since they were attached.
+pub fn kernel(redirected: u64, captured: u64, drops: u64) {
+    counter!("weft_redirected_total").absolute(redirected);
+    counter!("weft_captured_segments_total").absolute(captured);
+    counter!("weft_capture_drops_total").absolute(drops);
+}
+
+/// Heads that could not be read.
+pub fn capture_malformed(malformed: u64, gaps: u64) {
+    counter!("weft_capture_malformed_total").increment(malformed);
+    counter!("weft_capture_gaps_total").increment(gaps);
+}
+
+/// A message that found a stage's queue full.
+pub fn dropped(stage: &'static str) {
+    counter!("weft_dropped_total", "stage" => stage).increment(1);
+}
+
+/// What the agent itself costs.
+pub fn agent(cpu_seconds: f64, resident_bytes: u64) {
+    gauge!("weft_agent_cpu_milliseconds_total").set(cpu_seconds);
+    gauge!("weft_agent_resident_bytes").set(resident_bytes as f64);
+}

@@ -1,0 +1,443 @@
+//! Carries the weaver's actions out. In: messages from the other stages, listening sockets from the kernel, ends of
+//! processes from the runtime. Out: containers, routes, answers, and notes for learning. It decides nothing.
+//!
+//! Queue: [`MESSAGES_MAX`] messages; senders wait when it is full, so nothing is lost. Creations and removals run as
+//! tasks of their own and report back, so that no slow container holds up another's request.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::network::Network;
+use super::{Action, Admission, Input, Instance, Note, Reading, Refusal, Weaver};
+use crate::capture::Containers;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::kernel::{Connections, RouteTable};
+use crate::learn;
+use crate::metrics;
+use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, RuntimeError};
+
+/// Messages that wait for the driver.
+pub const MESSAGES_MAX: usize = 4096;
+/// The beat: how exact expiry is.
+const TICK: Duration = Duration::from_millis(50);
+/// Memory is read every so many beats; it changes slowly and costs a file.
+const MEMORY_TICKS: u32 = 10;
+/// Pause before another try while containerd does not answer.
+const RETRY: Duration = Duration::from_millis(100);
+/// Pauses between tries of a removal.
+const REMOVE_RETRY: [Duration; 4] =
+    [RETRY, Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10)];
+
+/// What other stages say to the driver.
+#[derive(Debug)]
+pub enum Message {
+    /// Something happened.
+    Input(Input),
+    /// A request waits for an instance; the answer comes back when there is one.
+    Demand {
+        /// Index of the segment.
+        segment: usize,
+        /// Where the answer goes; dropping the other end withdraws the demand.
+        reply: oneshot::Sender<Result<Admission, Refusal>>,
+    },
+    /// Somebody wants to see everything.
+    Look(oneshot::Sender<View>),
+    /// Remove everything; the answer comes when nothing is left.
+    Drain(oneshot::Sender<()>),
+}
+
+/// A picture of the weaver for those who ask.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// When it was taken.
+    pub now_ms: u64,
+    /// All instances.
+    pub instances: Vec<Instance>,
+    /// All graphs.
+    pub graphs: Vec<super::Graph>,
+    /// Failures by segment.
+    pub trouble: Vec<super::Trouble>,
+    /// Waiting requests by segment.
+    pub waiting: Vec<usize>,
+    /// Memory reserved by all instances, in bytes.
+    pub reserved_bytes: u64,
+}
+
+/// What the driver works with.
+pub struct Tools<R> {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Makes and removes containers.
+    pub runtime: Arc<R>,
+    /// Makes and removes their networks.
+    pub network: Arc<Network>,
+    /// The kernel's route table.
+    pub routes: RouteTable,
+    /// The kernel's counts of connections.
+    pub connections: Connections,
+    /// Which cgroup is whose.
+    pub containers: Arc<Containers>,
+    /// Where notes go.
+    pub learn: mpsc::Sender<learn::Message>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The driver and what it has under way.
+pub struct Driver<R> {
+    weaver: Weaver,
+    tools: Arc<Tools<R>>,
+    inbox: mpsc::Receiver<Message>,
+    /// Its own tasks report here; unbounded in name only: at most one creation and one removal per instance.
+    reports: JoinSet<Report>,
+    created: mpsc::Sender<Report>,
+    created_inbox: mpsc::Receiver<Report>,
+    waiters: HashMap<u64, oneshot::Sender<Result<Admission, Refusal>>>,
+    next_waiter: u64,
+    standing: HashMap<u64, Standing>,
+    /// Cgroups that listened before their creation was reported.
+    early: HashMap<u64, Instant>,
+    drained: Vec<oneshot::Sender<()>>,
+    beats: u32,
+}
+
+/// What is known of an instance outside the weaver.
+struct Standing {
+    name: InstanceId,
+    cgroup: Option<Cgroup>,
+    /// Held while it is being made: a removal waits for the end of the making.
+    making: Arc<tokio::sync::Mutex<()>>,
+}
+
+enum Report {
+    Created { instance: u64, address: SocketAddr, cgroup: Cgroup },
+    Failed { instance: u64, cause: String },
+    Started,
+    Removed { instance: u64 },
+}
+
+/// An instance from before, found standing and listening.
+pub struct Found {
+    /// Its name.
+    pub name: InstanceId,
+    /// Index of its segment.
+    pub segment: usize,
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// Its cgroup.
+    pub cgroup: Cgroup,
+}
+
+impl<R: Runtime> Driver<R> {
+    /// A driver for `weaver`, and where to send it messages.
+    pub fn new(weaver: Weaver, tools: Tools<R>, inbox: mpsc::Receiver<Message>) -> Self {
+        let (created, created_inbox) = mpsc::channel(64);
+        Self {
+            weaver,
+            tools: Arc::new(tools),
+            inbox,
+            reports: JoinSet::new(),
+            created,
+            created_inbox,
+            waiters: HashMap::new(),
+            next_waiter: 1,
+            standing: HashMap::new(),
+            early: HashMap::new(),
+            drained: Vec::new(),
+            beats: 0,
+        }
+    }
+
+    /// Takes over an instance from before.
+    pub fn adopt(&mut self, found: Found) {
+        let Found { name, segment, address, cgroup } = found;
+        let (text, cgroup_id) = (name.to_string(), cgroup.id);
+        let before: Vec<u64> = self.weaver.instances.keys().copied().collect();
+        self.feed(Input::Adopted { name: text, segment, address, cgroup_id });
+        let Some(number) = self.weaver.instances.keys().find(|number| !before.contains(number)).copied() else { return };
+        self.watch(number, segment, &name, &cgroup, address);
+        self.standing.insert(number, Standing { name, cgroup: Some(cgroup), making: Arc::default() });
+    }
+
+    /// Runs until every sender is gone or a drain is complete.
+    pub async fn run(mut self, mut listens: mpsc::Receiver<(u64, u16)>, mut ends: mpsc::Receiver<(String, String)>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.feed(Input::Tick(Vec::new()));
+        loop {
+            tokio::select! {
+                // The kernel's word first: a request that waits for it must not wait for a listing.
+                biased;
+                Some((cgroup_id, port)) = listens.recv() => self.listening(cgroup_id, port),
+                Some(report) = self.created_inbox.recv() => self.report(report),
+                Some(done) = self.reports.join_next() => self.joined(done),
+                message = self.inbox.recv() => match message {
+                    Some(message) => self.message(message),
+                    None => return,
+                },
+                Some((name, cause)) = ends.recv() => self.ended(&name, cause),
+                _ = tick.tick() => self.beat(),
+            }
+            if !self.drained.is_empty() && self.weaver.is_empty() {
+                self.drained.drain(..).for_each(|done| drop(done.send(())));
+                return;
+            }
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        match message {
+            Message::Input(input) => self.feed(input),
+            Message::Demand { segment, reply } => {
+                let waiter = self.next_waiter;
+                self.next_waiter += 1;
+                self.waiters.insert(waiter, reply);
+                self.feed(Input::Demand { waiter, segment });
+            }
+            Message::Look(reply) => drop(reply.send(self.view())),
+            Message::Drain(done) => {
+                self.drained.push(done);
+                self.feed(Input::Drain);
+            }
+        }
+    }
+
+    fn view(&self) -> View {
+        View {
+            now_ms: self.tools.clock.now_ms(),
+            instances: self.weaver.instances.values().cloned().collect(),
+            graphs: self.weaver.graphs.values().cloned().collect(),
+            trouble: self.weaver.trouble.clone(),
+            waiting: (0..self.weaver.rules.segments.len()).map(|segment| self.weaver.waiting(segment)).collect(),
+            reserved_bytes: self.weaver.reserved_bytes(),
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let now_ms = self.tools.clock.now_ms();
+        for action in self.weaver.take(input, now_ms) {
+            self.apply(action, now_ms);
+        }
+    }
+
+    fn apply(&mut self, action: Action, now_ms: u64) {
+        match action {
+            Action::Create { instance, name, segment, graph } => self.create(instance, &name, segment, graph),
+            Action::Remove { instance } => self.remove(instance),
+            Action::SetRoute(route) => {
+                let key = crate::kernel::RouteKey { caller: route.key.caller, dial: route.key.dial };
+                if let Err(error) = self.tools.routes.set(&key, &route.backends) {
+                    metrics::route_error();
+                    tracing::error!(%error, dial = %key.dial, "the route cannot be set; callers go the ordinary way");
+                }
+            }
+            Action::DropRoute(key) => {
+                let key = crate::kernel::RouteKey { caller: key.caller, dial: key.dial };
+                if let Err(error) = self.tools.routes.remove(&key) {
+                    metrics::route_error();
+                    tracing::error!(%error, dial = %key.dial, "the route cannot be dropped");
+                }
+            }
+            Action::Answer { waiter, verdict } => {
+                if let Some(reply) = self.waiters.remove(&waiter) {
+                    // A caller that has gone away needs no answer.
+                    let _ = reply.send(verdict);
+                }
+            }
+            Action::Note(note) => self.note(note, now_ms),
+        }
+    }
+
+    fn note(&self, note: Note, now_ms: u64) {
+        if self.tools.learn.try_send(learn::Message::Note(note, now_ms)).is_err() {
+            metrics::dropped("learn");
+        }
+    }
+
+    fn create(&mut self, instance: u64, name: &str, segment: usize, graph: Option<u64>) {
+        let name = match InstanceId::new(name) {
+            Ok(name) => name,
+            Err(error) => return self.feed(Input::Failed { instance, cause: error.to_string() }),
+        };
+        let making = Arc::new(tokio::sync::Mutex::new(()));
+        self.standing.insert(instance, Standing { name: name.clone(), cgroup: None, making: making.clone() });
+        let (tools, created) = (self.tools.clone(), self.created.clone());
+        self.reports.spawn(async move {
+            let _making = making.lock().await;
+            let graph = graph.map(|graph| graph.to_string());
+            match make(&tools, instance, &name, segment, graph, created).await {
+                Ok(()) => Report::Started,
+                Err(cause) => Report::Failed { instance, cause },
+            }
+        });
+    }
+
+    fn remove(&mut self, instance: u64) {
+        let Some(standing) = self.standing.get(&instance) else { return };
+        let (name, making, tools) = (standing.name.clone(), standing.making.clone(), self.tools.clone());
+        if let Some(cgroup) = &standing.cgroup {
+            self.tools.containers.vanished(cgroup.id);
+            self.tools.connections.unwatch(cgroup.id);
+        }
+        self.reports.spawn(async move {
+            let _made = making.lock().await;
+            for pause in REMOVE_RETRY.into_iter().cycle() {
+                match clear(&tools, &name).await {
+                    Ok(()) => break,
+                    Err(error) => tracing::warn!(instance = %name, error, "not removed yet; trying again"),
+                }
+                tokio::time::sleep(pause).await;
+            }
+            Report::Removed { instance }
+        });
+    }
+
+    fn joined(&mut self, done: Result<Report, tokio::task::JoinError>) {
+        match done {
+            Ok(report) => self.report(report),
+            Err(error) => tracing::error!(%error, "a creation or removal ended without a word"),
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Created { instance, address, cgroup } => {
+                let cgroup_id = cgroup.id;
+                if let Some(standing) = self.standing.get_mut(&instance) {
+                    standing.cgroup = Some(cgroup);
+                }
+                self.feed(Input::Created { instance, address, cgroup_id });
+                if self.early.remove(&cgroup_id).is_some() {
+                    self.feed(Input::Listening { instance });
+                }
+            }
+            Report::Failed { instance, cause } => {
+                tracing::warn!(instance, cause, "an instance could not be made");
+                self.feed(Input::Failed { instance, cause });
+            }
+            Report::Started => {}
+            Report::Removed { instance } => {
+                self.standing.remove(&instance);
+                self.feed(Input::Removed { instance });
+            }
+        }
+    }
+
+    fn listening(&mut self, cgroup_id: u64, port: u16) {
+        let of_cgroup = |standing: &Standing| standing.cgroup.as_ref().is_some_and(|cgroup| cgroup.id == cgroup_id);
+        match self.standing.iter().find(|(_, standing)| of_cgroup(standing)).map(|(number, _)| *number) {
+            Some(instance) => {
+                let segment = self.weaver.instances.get(&instance).map(|instance| instance.segment);
+                // A program may listen on other ports too; only the segment's own means that it can be asked.
+                if segment.is_some_and(|segment| self.tools.config.segments[segment].port == port) {
+                    self.feed(Input::Listening { instance });
+                }
+            }
+            None => {
+                self.early.retain(|_, at| at.elapsed() < Duration::from_secs(10));
+                self.early.insert(cgroup_id, Instant::now());
+            }
+        }
+    }
+
+    fn ended(&mut self, name: &str, cause: String) {
+        let number = self.standing.iter().find(|(_, standing)| standing.name.as_str() == name).map(|(n, _)| *n);
+        if let Some(instance) = number {
+            self.feed(Input::Failed { instance, cause });
+        }
+    }
+
+    fn beat(&mut self) {
+        self.beats = self.beats.wrapping_add(1);
+        let mut readings = Vec::with_capacity(self.standing.len());
+        for (&instance, standing) in &self.standing {
+            let Some(cgroup) = &standing.cgroup else { continue };
+            let known = self.weaver.instances.get(&instance).map_or(0, |instance| instance.memory_bytes);
+            let memory_bytes = if known == 0 || self.beats.is_multiple_of(MEMORY_TICKS) {
+                self.tools.runtime.usage(cgroup).map_or(known, |usage| usage.memory_bytes)
+            } else {
+                known
+            };
+            readings.push(Reading { instance, open: self.tools.connections.open(cgroup.id), memory_bytes });
+        }
+        // Callers that gave up make room for others.
+        let gone: Vec<u64> = self.waiters.iter().filter(|(_, reply)| reply.is_closed()).map(|(id, _)| *id).collect();
+        for waiter in gone {
+            self.waiters.remove(&waiter);
+            self.feed(Input::Withdrawn { waiter });
+        }
+        self.feed(Input::Tick(readings));
+    }
+
+    fn watch(&self, number: u64, segment: usize, name: &InstanceId, cgroup: &Cgroup, address: SocketAddr) {
+        watch(&self.tools, number, segment, name, cgroup, address);
+    }
+}
+
+fn watch<R>(tools: &Tools<R>, number: u64, segment: usize, name: &InstanceId, cgroup: &Cgroup, address: SocketAddr) {
+    tools.containers.appeared(cgroup.id, number, name.as_str(), segment);
+    if let Err(error) = tools.connections.watch(cgroup.id, address.port()) {
+        tracing::error!(%error, instance = %name, "its connections cannot be counted");
+    }
+}
+
+/// Makes an instance and starts it. Everything that watches it is in place before its program runs.
+async fn make<R: Runtime>(
+    tools: &Tools<R>,
+    instance: u64,
+    name: &InstanceId,
+    segment: usize,
+    graph: Option<String>,
+    created: mpsc::Sender<Report>,
+) -> Result<(), String> {
+    let rules = &tools.config.segments[segment];
+    let began = Instant::now();
+    let attachment = tools.network.attach(name).await.map_err(|error| error.to_string())?;
+    let spec = InstanceSpec {
+        id: name.clone(),
+        graph,
+        segment: rules.name.clone(),
+        image: ImageRef::new(rules.image.clone()),
+        netns: attachment.netns,
+        ip: attachment.ip,
+        memory_bytes: rules.limits.memory.0,
+        cpu_millis: (rules.limits.cpu * 1000.0).ceil() as u32,
+        env: rules.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        args: None,
+        hostname: name.to_string(),
+    };
+    let made = loop {
+        match tools.runtime.create(&spec).await {
+            Ok(made) => break made,
+            // A containerd that restarts comes back; the caller's own deadline bounds the wait.
+            Err(error @ (RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. })) => {
+                if began.elapsed() >= rules.start_timeout {
+                    return Err(error.to_string());
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    };
+    for (phase, took) in &made.phases {
+        metrics::phase(&rules.name, phase.name(), *took);
+    }
+    let address = SocketAddr::from((attachment.ip, rules.port));
+    watch(tools, instance, segment, name, &made.cgroup, address);
+    // The driver outlives its tasks; if it is gone the process ends, and the next start adopts or removes.
+    let _ = created.send(Report::Created { instance, address, cgroup: made.cgroup }).await;
+    tools.runtime.start(name).await.map_err(|error| error.to_string())?;
+    metrics::created(&rules.name, began.elapsed());
+    Ok(())
+}
+
+async fn clear<R: Runtime>(tools: &Tools<R>, name: &InstanceId) -> Result<(), String> {
+    tools.runtime.remove(name).await.map_err(|error| error.to_string())?;
+    tools.network.detach(name).await.map_err(|error| error.to_string())
+}

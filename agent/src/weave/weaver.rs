@@ -1,0 +1,468 @@
+//! The weaver's decisions. In: [`Input`]s and the time. Out: [`Action`]s. Pure: it reads no clock and does no I/O,
+//! so that live and replay share it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use super::instance::{Instance, InstanceState, Origin};
+use super::routes::{self, Route, RouteKey};
+use super::{Action, Admission, Asker, Found, Graph, GraphState, Input, Note, Reading, Refusal};
+use crate::config::Miss;
+
+/// Requests that may wait for one segment; the next is told to come again.
+const WAITERS_MAX: usize = 1024;
+/// How long an instance stays after it left the routes, for connections that chose it just before.
+const DRAIN_GRACE_MS: u64 = 200;
+/// The first pause after a failure; it doubles with each further one.
+const BACKOFF_MS: u64 = 500;
+const BACKOFF_MAX_MS: u64 = 60_000;
+/// What a cold start is taken to last before one was seen.
+const COLD_GUESS_MS: f64 = 300.0;
+
+/// What the weaver goes by.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The segments, in the order of the configuration.
+    pub segments: Vec<SegmentRules>,
+    /// Memory that all instances may have reserved when one is made ahead of demand, in bytes.
+    pub memory_bytes: u64,
+    /// Instances that may stand when one is made ahead of demand.
+    pub instances: usize,
+    /// Creations ahead of demand that may be under way at a time.
+    pub creating: usize,
+    /// How long an instance stays after its last request.
+    pub keep_alive_ms: u64,
+    /// The least confidence for which something is made.
+    pub confidence: f64,
+    /// Whether forecasts are acted upon.
+    pub weave: bool,
+    /// Distinguishes the names that this run of the agent gives from those of earlier ones.
+    pub epoch: String,
+}
+
+/// What the weaver knows of a segment.
+#[derive(Debug, Clone)]
+pub struct SegmentRules {
+    /// Its name.
+    pub name: String,
+    /// What callers dial.
+    pub address: SocketAddr,
+    /// Where its misses are taken in, if the activator takes them.
+    pub activator: Option<SocketAddr>,
+    /// What becomes of a miss.
+    pub miss: Miss,
+    /// Memory that one instance reserves, in bytes.
+    pub memory_bytes: u64,
+    /// Requests that one instance may hold at a time.
+    pub concurrency: u32,
+    /// How long a request waits for an instance.
+    pub start_timeout_ms: u64,
+}
+
+/// What keeps a segment from being made.
+#[derive(Debug, Clone, Default)]
+pub struct Trouble {
+    /// Failures in a row.
+    pub failures: u32,
+    /// The last one, in words.
+    pub cause: String,
+    /// No attempt before this.
+    pub until_ms: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    id: u64,
+    since_ms: u64,
+}
+
+/// The weaver: all instances and graphs of the node.
+#[derive(Debug)]
+pub struct Weaver {
+    /// What it goes by.
+    pub rules: Rules,
+    /// All instances, by number.
+    pub instances: BTreeMap<u64, Instance>,
+    /// All graphs, by number.
+    pub graphs: BTreeMap<u64, Graph>,
+    /// Failures, by segment.
+    pub trouble: Vec<Trouble>,
+    /// Mean time from the start of the making to listening, by segment.
+    pub cold_ms: Vec<f64>,
+    waiting: Vec<VecDeque<Waiter>>,
+    routes: BTreeMap<RouteKey, Vec<SocketAddr>>,
+    next: u64,
+    draining: bool,
+    pub(super) actions: Vec<Action>,
+}
+
+impl Weaver {
+    /// A weaver with nothing made.
+    pub fn new(rules: Rules) -> Self {
+        let count = rules.segments.len();
+        Self {
+            rules,
+            instances: BTreeMap::new(),
+            graphs: BTreeMap::new(),
+            trouble: vec![Trouble::default(); count],
+            cold_ms: vec![COLD_GUESS_MS; count],
+            waiting: (0..count).map(|_| VecDeque::new()).collect(),
+            routes: BTreeMap::new(),
+            next: 1,
+            draining: false,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes one input; returns what is to be done, in order.
+    pub fn take(&mut self, input: Input, now_ms: u64) -> Vec<Action> {
+        match input {
+            Input::Forecast(forecast) => self.plan(&forecast, now_ms),
+            Input::Demand { waiter, segment } => self.demand(waiter, segment, now_ms),
+            Input::Withdrawn { waiter } => self.waiting.iter_mut().for_each(|queue| queue.retain(|w| w.id != waiter)),
+            Input::Created { instance, address, cgroup_id } => {
+                if let Some(instance) = self.instances.get_mut(&instance) {
+                    (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
+                }
+            }
+            Input::Listening { instance } => self.listening(instance, now_ms),
+            Input::Failed { instance, cause } => self.failed(instance, &cause, now_ms),
+            Input::Removed { instance } => self.removed(instance, now_ms),
+            Input::Served { instance, asker } => self.served(instance, asker, now_ms),
+            Input::Adopted { name, segment, address, cgroup_id } => {
+                self.adopted(name, segment, address, cgroup_id, now_ms);
+            }
+            Input::Tick(readings) => self.read(&readings, now_ms),
+            Input::Drain => self.draining = true,
+        }
+        self.settle(now_ms);
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Whether a drain is complete.
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty()
+    }
+
+    /// Requests that wait for a segment.
+    pub fn waiting(&self, segment: usize) -> usize {
+        self.waiting[segment].len()
+    }
+
+    /// Memory that all instances have reserved, in bytes.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.instances.values().map(|instance| self.rules.segments[instance.segment].memory_bytes).sum()
+    }
+
+    fn settle(&mut self, now_ms: u64) {
+        self.time_out(now_ms);
+        self.weave_planned(now_ms);
+        self.expire_graphs(now_ms);
+        self.expire_instances(now_ms);
+        self.publish();
+    }
+
+    fn demand(&mut self, waiter: u64, segment: usize, now_ms: u64) {
+        self.revive(segment, now_ms);
+        let open = self.instances.values().filter(|i| i.segment == segment && i.is_open());
+        if let Some(instance) = open.min_by_key(|i| (i.open, i.number)) {
+            let number = instance.number;
+            return self.admit(waiter, number, Found::Ready, now_ms);
+        }
+        if self.trouble[segment].until_ms > now_ms {
+            let (cause, wait) = (self.trouble[segment].cause.clone(), self.trouble[segment].until_ms - now_ms);
+            return self.refuse(waiter, cause, wait);
+        }
+        if self.waiting[segment].len() >= WAITERS_MAX || self.draining {
+            return self.refuse(waiter, "too many requests wait for an instance".into(), 1000);
+        }
+        self.waiting[segment].push_back(Waiter { id: waiter, since_ms: now_ms });
+        let places = self.creating(segment) * self.rules.segments[segment].concurrency as usize;
+        if self.waiting[segment].len() > places {
+            self.make_room(segment, now_ms);
+            self.create(segment, Origin::Demand, None, now_ms);
+        }
+    }
+
+    /// A draining instance that nobody has begun to remove is as good as a new one.
+    fn revive(&mut self, segment: usize, now_ms: u64) {
+        if self.draining || self.instances.values().any(|i| i.segment == segment && i.is_open()) {
+            return;
+        }
+        let found = self.instances.values_mut().find(|i| i.segment == segment && i.state == InstanceState::Draining);
+        if let Some(instance) = found {
+            instance.state = InstanceState::Serving;
+            instance.used_ms = Some(now_ms);
+            let number = instance.number;
+            self.note_instance(number, "demand");
+        }
+    }
+
+    fn creating(&self, segment: usize) -> usize {
+        self.instances.values().filter(|i| i.segment == segment && i.state == InstanceState::Creating).count()
+    }
+
+    pub(super) fn create(&mut self, segment: usize, origin: Origin, graph: Option<u64>, now_ms: u64) -> u64 {
+        let number = self.number();
+        let name = format!("{}-{}-{number}", self.rules.segments[segment].name, self.rules.epoch);
+        self.instances.insert(number, Instance::new(number, name.clone(), segment, origin, now_ms));
+        self.actions.push(Action::Create { instance: number, name, segment, graph });
+        self.note_instance(number, if origin == Origin::Demand { "demand" } else { "forecast" });
+        number
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn listening(&mut self, number: u64, now_ms: u64) {
+        let Some(instance) = self.instances.get_mut(&number) else { return };
+        if instance.state != InstanceState::Creating || instance.address.is_none() {
+            return;
+        }
+        instance.state = InstanceState::Ready;
+        instance.ready_ms = Some(now_ms);
+        let (segment, took_ms) = (instance.segment, (now_ms - instance.created_ms) as f64);
+        self.cold_ms[segment] += (took_ms - self.cold_ms[segment]) * 0.2;
+        self.trouble[segment] = Trouble::default();
+        self.note_instance(number, "listens");
+        let found = match self.instances[&number].origin {
+            Origin::Forecast => Found::Creating,
+            _ => Found::Nothing,
+        };
+        let places = self.rules.segments[segment].concurrency as usize;
+        let count = self.waiting[segment].len().min(places);
+        for waiter in self.waiting[segment].drain(..count).collect::<Vec<_>>() {
+            self.admit(waiter.id, number, found, now_ms);
+        }
+    }
+
+    fn admit(&mut self, waiter: u64, number: u64, found: Found, now_ms: u64) {
+        let Some(instance) = self.instances.get_mut(&number) else { return };
+        let Some(address) = instance.address else { return };
+        // Counted at once: the kernel's figure comes with the next reading, and a burst must not meet a drain.
+        instance.open += 1;
+        instance.used_ms = Some(now_ms);
+        self.actions
+            .push(Action::Answer { waiter, verdict: Ok(Admission { instance: number, address, found }) });
+    }
+
+    fn refuse(&mut self, waiter: u64, cause: String, retry_after_ms: u64) {
+        self.actions.push(Action::Answer { waiter, verdict: Err(Refusal { cause, retry_after_ms }) });
+    }
+
+    fn failed(&mut self, number: u64, cause: &str, now_ms: u64) {
+        let Some(instance) = self.instances.get(&number) else { return };
+        if instance.state == InstanceState::Gone {
+            return;
+        }
+        let segment = instance.segment;
+        // One that served for a while and ends is replaced at the next request; one that never listened is a fault.
+        if instance.ready_ms.is_none() {
+            let trouble = &mut self.trouble[segment];
+            trouble.failures += 1;
+            let pause = BACKOFF_MS.saturating_mul(1 << (trouble.failures - 1).min(10)).min(BACKOFF_MAX_MS);
+            trouble.until_ms = now_ms + pause;
+            cause.clone_into(&mut trouble.cause);
+        }
+        self.remove(number, "failed", now_ms);
+        if self.creating(segment) == 0 && self.trouble[segment].failures > 0 {
+            let wait = self.trouble[segment].until_ms.saturating_sub(now_ms);
+            for waiter in std::mem::take(&mut self.waiting[segment]) {
+                self.refuse(waiter.id, cause.to_owned(), wait);
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, number: u64, cause: &'static str, now_ms: u64) {
+        let Some(instance) = self.instances.get_mut(&number) else { return };
+        if instance.state == InstanceState::Gone {
+            return;
+        }
+        instance.state = InstanceState::Gone;
+        let (segment, used) = (instance.segment, instance.uses > 0);
+        let idle_mb_s = instance.take_idle_mb_s(now_ms);
+        self.note_instance(number, cause);
+        self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used }));
+        self.actions.push(Action::Remove { instance: number });
+        for node in self.graphs.values_mut().flat_map(|graph| &mut graph.nodes) {
+            if node.instance == Some(number) {
+                node.instance = None;
+                node.deadline_ms = node.deadline_ms.min(now_ms);
+            }
+        }
+    }
+
+    fn removed(&mut self, number: u64, now_ms: u64) {
+        let Some(instance) = self.instances.remove(&number) else { return };
+        // Requests that came while it was being removed, or after its failure, need another.
+        let segment = instance.segment;
+        let waiting = self.waiting[segment].len();
+        if waiting > 0 && self.creating(segment) == 0 && self.trouble[segment].until_ms <= now_ms {
+            self.create(segment, Origin::Demand, None, now_ms);
+        }
+    }
+
+    fn served(&mut self, number: u64, asker: Asker, now_ms: u64) {
+        let Some(instance) = self.instances.get_mut(&number) else { return };
+        instance.used_ms = Some(now_ms);
+        instance.uses += 1;
+        let (first, segment) = (instance.uses == 1, instance.segment);
+        if instance.state == InstanceState::Ready {
+            instance.state = InstanceState::Serving;
+        }
+        if first {
+            let idle_mb_s = self.instances.get_mut(&number).map_or(0.0, |i| i.take_idle_mb_s(now_ms));
+            self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used: true }));
+            self.note_instance(number, "used");
+        }
+        for graph in self.graphs.values_mut() {
+            let expected = |node: &&mut super::Node| node.segment == segment && node.asker == asker && !node.used;
+            if let Some(node) = graph.nodes.iter_mut().find(expected) {
+                node.used = true;
+                node.deadline_ms = now_ms;
+            }
+        }
+    }
+
+    fn adopted(&mut self, name: String, segment: usize, address: SocketAddr, cgroup_id: u64, now_ms: u64) {
+        let number = self.number();
+        let mut instance = Instance::new(number, name, segment, Origin::Adopted, now_ms);
+        (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
+        (instance.state, instance.ready_ms, instance.used_ms) = (InstanceState::Serving, Some(now_ms), Some(now_ms));
+        self.instances.insert(number, instance);
+        self.note_instance(number, "adopted");
+    }
+
+    fn read(&mut self, readings: &[Reading], now_ms: u64) {
+        for reading in readings {
+            let Some(instance) = self.instances.get_mut(&reading.instance) else { continue };
+            instance.meter(now_ms);
+            if reading.open > 0 {
+                instance.used_ms = Some(now_ms);
+            }
+            (instance.open, instance.memory_bytes) = (reading.open, reading.memory_bytes);
+        }
+    }
+
+    fn time_out(&mut self, now_ms: u64) {
+        for segment in 0..self.rules.segments.len() {
+            let limit = self.rules.segments[segment].start_timeout_ms;
+            while let Some(waiter) = self.waiting[segment].front() {
+                if waiter.since_ms + limit > now_ms {
+                    break;
+                }
+                let id = waiter.id;
+                self.waiting[segment].pop_front();
+                self.refuse(id, format!("no instance was ready within {limit} ms"), BACKOFF_MS.max(limit / 2));
+            }
+            let late = |i: &&Instance| {
+                i.segment == segment && i.state == InstanceState::Creating && i.created_ms + limit <= now_ms
+            };
+            let late: Vec<u64> = self.instances.values().filter(late).map(|i| i.number).collect();
+            for number in late {
+                self.failed(number, &format!("it did not listen within {limit} ms"), now_ms);
+            }
+        }
+    }
+
+    fn expire_instances(&mut self, now_ms: u64) {
+        let held: BTreeMap<u64, u64> = self.holds();
+        let mut idle = Vec::new();
+        let mut drained = Vec::new();
+        for instance in self.instances.values().filter(|instance| instance.open == 0) {
+            let kept = instance.used_ms.or(instance.ready_ms).filter(|_| !instance.is_speculative());
+            let until = kept.map_or(0, |at| at + self.rules.keep_alive_ms);
+            let until = until.max(held.get(&instance.number).copied().unwrap_or(0));
+            match instance.state {
+                InstanceState::Ready | InstanceState::Serving if self.draining || until <= now_ms => {
+                    idle.push(instance.number);
+                }
+                InstanceState::Creating if self.draining => idle.push(instance.number),
+                InstanceState::Draining if instance.draining_ms + DRAIN_GRACE_MS <= now_ms => {
+                    drained.push(instance.number);
+                }
+                _ => {}
+            }
+        }
+        for number in idle {
+            let Some(instance) = self.instances.get_mut(&number) else { continue };
+            if instance.state == InstanceState::Creating {
+                self.remove(number, "drain", now_ms);
+                continue;
+            }
+            (instance.state, instance.draining_ms) = (InstanceState::Draining, now_ms);
+            self.note_instance(number, if self.draining { "drain" } else { "idle" });
+        }
+        drained.into_iter().for_each(|number| self.remove(number, "idle", now_ms));
+    }
+
+    /// Until when graphs hold their instances.
+    fn holds(&self) -> BTreeMap<u64, u64> {
+        let mut held = BTreeMap::new();
+        for node in self.graphs.values().filter(|graph| graph.is_linked()).flat_map(|graph| &graph.nodes) {
+            if let Some(number) = node.instance {
+                let until: &mut u64 = held.entry(number).or_default();
+                *until = (*until).max(node.deadline_ms);
+            }
+        }
+        held
+    }
+
+    fn expire_graphs(&mut self, now_ms: u64) {
+        let mut changes = Vec::new();
+        let open: BTreeSet<u64> = self.instances.values().filter(|i| i.is_open()).map(|i| i.number).collect();
+        for graph in self.graphs.values_mut() {
+            let before = graph.state;
+            let over = self.draining || graph.nodes.iter().all(|node| node.deadline_ms <= now_ms);
+            graph.state = match before {
+                GraphState::Draining if graph.draining_ms + DRAIN_GRACE_MS <= now_ms => GraphState::Gone,
+                GraphState::Draining => before,
+                _ if over => GraphState::Draining,
+                _ => graph.derived(|number| open.contains(&number)),
+            };
+            if graph.state != before {
+                if graph.state == GraphState::Draining {
+                    graph.draining_ms = now_ms;
+                }
+                let used = graph.nodes.iter().all(|node| node.used);
+                let cause = match graph.state {
+                    GraphState::Draining | GraphState::Gone if used => "used",
+                    GraphState::Draining | GraphState::Gone => "idle",
+                    _ => "woven",
+                };
+                changes.push(Action::Note(Note::Graph { graph: graph.number, state: graph.state, cause }));
+            }
+        }
+        self.graphs.retain(|_, graph| graph.state != GraphState::Gone);
+        self.actions.extend(changes);
+    }
+
+    /// Writes what differs between the table that is called for and the one that is in the kernel.
+    fn publish(&mut self) {
+        let table = routes::desired(self);
+        let mut changes = Vec::new();
+        for (key, backends) in &table {
+            if self.routes.get(key) != Some(backends) {
+                changes.push(Action::SetRoute(Route { key: *key, backends: backends.clone() }));
+            }
+        }
+        changes.extend(self.routes.keys().filter(|key| !table.contains_key(key)).map(|key| Action::DropRoute(*key)));
+        self.routes = table;
+        // Routes change before anything they led to is removed.
+        changes.append(&mut self.actions);
+        self.actions = changes;
+    }
+
+    pub(super) fn note_instance(&mut self, number: u64, cause: &'static str) {
+        let Some(instance) = self.instances.get(&number) else { return };
+        let holds = |graph: &&Graph| graph.nodes.iter().any(|node| node.instance == Some(number));
+        let graph = self.graphs.values().find(holds).map(|graph| graph.number);
+        let (name, segment, state) = (instance.name.clone(), instance.segment, instance.state);
+        self.actions.push(Action::Note(Note::Instance { instance: number, name, segment, graph, state, cause }));
+    }
+}
+
+#[cfg(test)]
+mod tests;
