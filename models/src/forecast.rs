@@ -1,0 +1,259 @@
+//! How sure we are. In come lessons, out goes a model: decision trees whose leaves carry counts. The model ranks
+//! candidates and explains itself.
+//! Refused: too few lessons, lessons of one kind only, rows that are not numbers. A node that has learned nothing has
+//! no model, and forecasts nothing.
+
+mod grow;
+mod tree;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::features::{self, NAMES};
+use crate::history::{Candidate, Lesson, Outcome};
+use crate::observe::SegmentId;
+pub(crate) use tree::Tree;
+
+/// Why there is no model.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// Not enough to learn from yet.
+    #[error("{rows} lessons are too few to train on, {needed} are needed")]
+    TooFewRows {
+        /// Lessons given.
+        rows: usize,
+        /// Lessons needed.
+        needed: usize,
+    },
+    /// Nothing to tell apart.
+    #[error("all {rows} lessons have the same outcome (came: {positives})")]
+    OneOutcome {
+        /// Lessons given.
+        rows: usize,
+        /// How many of them came.
+        positives: usize,
+    },
+    /// A feature is not a finite number.
+    #[error("lesson {row}: {feature} is not a finite number")]
+    NotFinite {
+        /// Which lesson.
+        row: usize,
+        /// Which feature.
+        feature: &'static str,
+    },
+    /// The tree learner refused.
+    #[error("the tree learner failed")]
+    Learner(#[from] linfa::Error),
+}
+
+/// How to train.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Options {
+    /// Fewer lessons than this are refused.
+    pub rows_min: usize,
+    /// Only the newest this many are used.
+    pub rows_max: usize,
+    /// Longest path from root to leaf.
+    pub depth_max: usize,
+    /// A leaf has at least this many lessons.
+    pub leaf_min: usize,
+    /// How many trees share the judgement.
+    pub trees: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { rows_min: 200, rows_max: 50_000, depth_max: 8, leaf_min: 20, trees: 1 }
+    }
+}
+
+/// What a model is, in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// Lessons it was trained on.
+    pub rows: usize,
+    /// Lessons among them whose candidate came.
+    pub positives: usize,
+    /// Longest path in any of its trees.
+    pub depth: usize,
+    /// Leaves of all its trees.
+    pub leaves: usize,
+    /// Number of trees.
+    pub trees: usize,
+    /// Seed it was trained with.
+    pub seed: u64,
+    /// Brier score on lessons it was not trained on, once [`Model::with_score`] has been told.
+    pub score: Option<f32>,
+}
+
+/// Trees that say how likely a candidate is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    pub(crate) trees: Vec<Tree>,
+    pub(crate) card: Card,
+}
+
+/// A candidate with its confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ranked {
+    /// Which segment.
+    pub segment: SegmentId,
+    /// Chance in `[0, 1]` that it comes next.
+    pub confidence: f32,
+    /// How long it usually takes.
+    pub expected_delay_ms: f32,
+}
+
+/// Which way a split went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Branch {
+    /// The value was at most the threshold.
+    AtMost,
+    /// The value was above the threshold.
+    Above,
+}
+
+/// One split on the way to a leaf.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedSplit {
+    /// Which feature was asked for.
+    pub feature: &'static str,
+    /// The candidate's value.
+    pub value: f32,
+    /// What it was compared with.
+    pub threshold: f32,
+    /// The way taken.
+    pub branch: Branch,
+}
+
+/// The way of a candidate through one tree.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExplainedTree {
+    /// Splits from the root on.
+    pub splits: Vec<ExplainedSplit>,
+    /// Lessons of the leaf.
+    pub leaf_rows: u32,
+    /// Lessons of the leaf whose candidate came.
+    pub leaf_positives: u32,
+    /// What the leaf says, drawn towards its parents where it has few lessons.
+    pub confidence: f32,
+}
+
+/// Why a candidate has its confidence: the mean over the trees.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The candidate.
+    pub segment: SegmentId,
+    /// Mean of the trees.
+    pub confidence: f32,
+    /// One way per tree.
+    pub trees: Vec<ExplainedTree>,
+}
+
+impl Model {
+    /// Trains on the newest of `lessons`, which are in the order of time. The same lessons, options and seed give the
+    /// same model.
+    ///
+    /// # Errors
+    /// See [`TrainError`].
+    pub fn train(lessons: &[Lesson], options: Options, seed: u64) -> Result<Model, TrainError> {
+        let lessons = &lessons[lessons.len().saturating_sub(options.rows_max)..];
+        let positives = check(lessons, &options)?;
+        let mut trees = Vec::with_capacity(options.trees.max(1));
+        for index in 0..options.trees.max(1) {
+            trees.push(grow::grow(lessons, &options, seed.wrapping_add(index as u64))?);
+        }
+        let card = Card {
+            rows: lessons.len(),
+            positives,
+            depth: trees.iter().map(Tree::depth).max().unwrap_or(0),
+            leaves: trees.iter().map(Tree::leaves).sum(),
+            trees: trees.len(),
+            seed,
+            score: None,
+        };
+        Ok(Model { trees, card })
+    }
+
+    /// The same model with its score on lessons it has not seen.
+    pub fn with_score(mut self, brier: f32) -> Self {
+        self.card.score = Some(brier);
+        self
+    }
+
+    /// What the model is, in numbers.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// Chance in `[0, 1]` that a candidate with these features comes next.
+    pub fn confidence(&self, features: &[f32; features::N]) -> f32 {
+        let sum: f32 = self.trees.iter().map(|tree| tree.leaf(features).confidence).sum();
+        sum / self.trees.len() as f32
+    }
+
+    /// The candidates, surest first. Candidates of equal confidence keep the order of their counts.
+    pub fn rank(&self, candidates: Vec<Candidate>) -> Vec<Ranked> {
+        let mut rated: Vec<(f32, Candidate)> = candidates
+            .into_iter()
+            .map(|candidate| (self.confidence(&candidate.features), candidate))
+            .collect();
+        rated.sort_by(|(a_sure, a), (b_sure, b)| {
+            let counts = b.features[features::BLENDED].total_cmp(&a.features[features::BLENDED]);
+            b_sure.total_cmp(a_sure).then(counts).then(a.segment.cmp(&b.segment))
+        });
+        let ranked = |(confidence, candidate): (f32, Candidate)| Ranked {
+            segment: candidate.segment,
+            confidence,
+            expected_delay_ms: candidate.expected_delay_ms,
+        };
+        rated.into_iter().map(ranked).collect()
+    }
+
+    /// The way of a candidate through every tree, in words and numbers.
+    pub fn explain(&self, candidate: &Candidate) -> Explanation {
+        let trees = self.trees.iter().map(|tree| explain_tree(tree, &candidate.features)).collect();
+        Explanation { segment: candidate.segment, confidence: self.confidence(&candidate.features), trees }
+    }
+}
+
+fn explain_tree(tree: &Tree, features: &[f32; features::N]) -> ExplainedTree {
+    let splits = tree.path(features).filter_map(|node| {
+        let split = node.split?;
+        let value = features[usize::from(split.feature)];
+        let branch = if value <= split.threshold { Branch::AtMost } else { Branch::Above };
+        Some(ExplainedSplit {
+            feature: NAMES[usize::from(split.feature)],
+            value,
+            threshold: split.threshold,
+            branch,
+        })
+    });
+    let leaf = tree.leaf(features);
+    ExplainedTree {
+        splits: splits.collect(),
+        leaf_rows: leaf.rows,
+        leaf_positives: leaf.positives,
+        confidence: leaf.confidence,
+    }
+}
+
+/// Number of lessons whose candidate came, if they can be trained on.
+fn check(lessons: &[Lesson], options: &Options) -> Result<usize, TrainError> {
+    let rows = lessons.len();
+    let needed = options.rows_min.max(2);
+    if rows < needed {
+        return Err(TrainError::TooFewRows { rows, needed });
+    }
+    for (row, lesson) in lessons.iter().enumerate() {
+        if let Some(bad) = lesson.features.iter().position(|value| !value.is_finite()) {
+            return Err(TrainError::NotFinite { row, feature: NAMES[bad] });
+        }
+    }
+    let positives = lessons.iter().filter(|lesson| lesson.outcome == Outcome::Came).count();
+    if positives == 0 || positives == rows {
+        return Err(TrainError::OneOutcome { rows, positives });
+    }
+    Ok(positives)
+}
