@@ -46,6 +46,8 @@ impl Default for Reach {
 pub struct Step {
     /// Which one.
     pub segment: SegmentId,
+    /// Who is expected to ask for it.
+    pub principal: Principal,
     /// Chance in `[0, 1]` that it is asked for, all steps before it included.
     pub confidence: f32,
     /// When, counted from the trigger.

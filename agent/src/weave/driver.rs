@@ -65,6 +65,8 @@ pub struct View {
     pub trouble: Vec<super::Trouble>,
     /// Waiting requests by segment.
     pub waiting: Vec<usize>,
+    /// Mean time that making an instance takes, by segment.
+    pub cold_ms: Vec<f64>,
     /// Memory reserved by all instances, in bytes.
     pub reserved_bytes: u64,
 }
@@ -215,6 +217,7 @@ impl<R: Runtime> Driver<R> {
             graphs: self.weaver.graphs.values().cloned().collect(),
             trouble: self.weaver.trouble.clone(),
             waiting: (0..self.weaver.rules.segments.len()).map(|segment| self.weaver.waiting(segment)).collect(),
+            cold_ms: self.weaver.cold_ms.clone(),
             reserved_bytes: self.weaver.reserved_bytes(),
         }
     }

@@ -1,0 +1,83 @@
+//! Control: the agent shown to its operator. In: calls over a unix socket that only the agent's user can open.
+//! Out: what the stages know. Refuses names it does not have, with those it has.
+
+mod server;
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::{Path, PathBuf};
+
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::Server;
+
+pub use server::Control;
+
+/// The messages and the service, generated from `proto/weft.proto`.
+pub mod v1 {
+    #![expect(missing_docs, reason = "generated; the proto file documents it")]
+    #![expect(clippy::missing_errors_doc, reason = "generated")]
+    tonic::include_proto!("weft.v1");
+}
+
+/// Why the control socket cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Another agent answers there.
+    #[error("{}: another agent answers there; stop it, or set [agent] socket to another path", path.display())]
+    Taken {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("{}: the control socket cannot be made: {source}", path.display())]
+    Refused {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Opens the socket with mode 0600. A socket that nobody answers is a dead agent's, and is replaced.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn listen(path: &Path) -> Result<UnixListener, ControlError> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(ControlError::Taken { path: path.into() });
+    }
+    let open = || -> io::Result<UnixListener> {
+        if let Some(folder) = path.parent() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // The mask holds from the first moment: the socket is never open to others, not even before the chmod.
+        let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+        let bound = StdUnixListener::bind(path);
+        rustix::process::umask(mask);
+        let listener = bound?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        UnixListener::from_std(listener)
+    };
+    open().map_err(|source| ControlError::Refused { path: path.into(), source })
+}
+
+/// Serves calls until `stop` resolves.
+///
+/// # Errors
+/// What the transport says.
+pub async fn serve(
+    control: Control,
+    listener: UnixListener,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let service = v1::weft_server::WeftServer::new(control);
+    let incoming = UnixListenerStream::new(listener);
+    Server::builder().add_service(service).serve_with_incoming_shutdown(incoming, stop).await
+}

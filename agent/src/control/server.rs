@@ -1,0 +1,234 @@
+//! The service itself: asks the stages, and puts their answers into words of the interface.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
+use tonic::{Request, Response, Status};
+
+use super::v1;
+use crate::capture::Containers;
+use crate::config::Config;
+use crate::kernel::KernelCounters;
+use crate::learn::journal::{self, Journal};
+use crate::weave::{Instance, Origin, driver};
+use crate::{learn, predict};
+
+/// Ways through the trees that are shown.
+const EXPLAINED_MAX: usize = 8;
+
+/// Where the service asks.
+pub struct Control {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Distinguishes this run's names.
+    pub epoch: String,
+    /// The weaver.
+    pub weave: mpsc::Sender<driver::Message>,
+    /// Learning.
+    pub learn: mpsc::Sender<learn::Message>,
+    /// The predictor.
+    pub predict: mpsc::Sender<predict::Message>,
+    /// Names and profiles.
+    pub containers: Arc<Containers>,
+    /// What happens.
+    pub journal: Journal,
+    /// The kernel's counters.
+    pub counters: KernelCounters,
+    /// Whether containerd answers.
+    pub containerd: Arc<AtomicBool>,
+    /// Asks the agent to end.
+    pub stop: mpsc::Sender<()>,
+    /// When the agent started.
+    pub began: Instant,
+}
+
+async fn ask<M, T>(stage: &mpsc::Sender<M>, message: impl FnOnce(oneshot::Sender<T>) -> M) -> Result<T, Status> {
+    let (reply, answer) = oneshot::channel();
+    let gone = |_| Status::unavailable("the agent is shutting down");
+    stage.send(message(reply)).await.map_err(|_| gone(()))?;
+    answer.await.map_err(|_| gone(()))
+}
+
+impl Control {
+    fn name(&self, segment: usize) -> String {
+        self.config.segments[segment].name.clone()
+    }
+
+    fn segment(&self, index: usize, weave: &driver::View, totals: &learn::Totals) -> v1::SegmentStatus {
+        let segment = &self.config.segments[index];
+        let of_segment = |instance: &&Instance| instance.segment == index;
+        let trouble = &weave.trouble[index];
+        let [warm, hit, late, cold, failed, pass] = totals.requests;
+        let [lessons_hit, lessons_late, lessons_waste] = totals.lessons;
+        v1::SegmentStatus {
+            name: segment.name.clone(),
+            address: segment.address.to_string(),
+            image: segment.image.clone(),
+            instances: weave.instances.iter().filter(of_segment).count() as u64,
+            waiting: weave.waiting[index] as u64,
+            warm,
+            hit,
+            late,
+            cold,
+            failed,
+            pass,
+            saved_ms: totals.saved_ms,
+            wasted_mb_s: totals.wasted_mb_s,
+            idle_mb_s: totals.idle_mb_s,
+            cold_start_ms: weave.cold_ms[index],
+            trouble: match trouble.failures {
+                0 => String::new(),
+                count => format!("{count} failures in a row; the last: {}", trouble.cause),
+            },
+            retry_in_ms: trouble.until_ms.saturating_sub(weave.now_ms),
+            lessons_hit,
+            lessons_late,
+            lessons_waste,
+        }
+    }
+
+    fn instance(&self, instance: &Instance, now_ms: u64) -> v1::InstanceStatus {
+        let origin = match instance.origin {
+            Origin::Demand => "demand",
+            Origin::Forecast => "forecast",
+            Origin::Adopted => "adopted",
+        };
+        v1::InstanceStatus {
+            name: instance.name.clone(),
+            segment: self.name(instance.segment),
+            state: instance.state.word().into(),
+            origin: origin.into(),
+            address: instance.address.map(|address| address.to_string()).unwrap_or_default(),
+            age_ms: now_ms.saturating_sub(instance.created_ms),
+            uses: instance.uses,
+            open_connections: u64::from(instance.open),
+            memory_bytes: instance.memory_bytes,
+        }
+    }
+
+    fn profile_of(&self, index: usize) -> v1::SegmentProfile {
+        let counts = self.containers.profile(index);
+        let shares = self.containers.shares(index);
+        let share = |part: fn(weft_models::SyscallShares) -> f32| shares.map(part).map_or(0.0, f64::from);
+        v1::SegmentProfile {
+            segment: self.name(index),
+            calls: counts.iter().map(|(_, count)| count).sum(),
+            io: share(|shares| shares.io),
+            cpu: share(|shares| shares.cpu),
+            network: share(|shares| shares.network),
+            syscalls: counts.into_iter().map(|(name, count)| v1::SyscallCount { name, count }).collect(),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl v1::weft_server::Weft for Control {
+    async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusReply>, Status> {
+        let weave = ask(&self.weave, driver::Message::Look).await?;
+        let learn = ask(&self.learn, learn::Message::Look).await?;
+        let predict = ask(&self.predict, predict::Message::Look).await?;
+        let totals = learn.totals.iter().enumerate();
+        Ok(Response::new(v1::StatusReply {
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime_ms: self.began.elapsed().as_millis() as u64,
+            weaving: self.config.agent.weave,
+            containerd: self.containerd.load(Ordering::Relaxed),
+            model_rows: predict.model_rows.unwrap_or(0) as u64,
+            silence: predict.silence.unwrap_or_default().into(),
+            contexts: predict.contexts as u64,
+            principals: predict.principals as u64,
+            reserved_bytes: weave.reserved_bytes,
+            budget_bytes: self.config.budget.memory.0,
+            captured_segments: self.counters.captured(),
+            capture_drops: self.counters.capture_drops(),
+            redirected: self.counters.redirected(),
+            segments: totals.map(|(index, totals)| self.segment(index, &weave, totals)).collect(),
+            instances: weave.instances.iter().map(|instance| self.instance(instance, weave.now_ms)).collect(),
+        }))
+    }
+
+    async fn graphs(&self, _: Request<v1::GraphsRequest>) -> Result<Response<v1::GraphsReply>, Status> {
+        let weave = ask(&self.weave, driver::Message::Look).await?;
+        let named = |number: u64| weave.instances.iter().find(|instance| instance.number == number);
+        let node = |node: &crate::weave::Node| v1::NodeStatus {
+            segment: self.name(node.segment),
+            instance: node.instance.and_then(named).map(|instance| instance.name.clone()).unwrap_or_default(),
+            confidence: node.confidence,
+            held_ms: node.deadline_ms.saturating_sub(weave.now_ms),
+            used: node.used,
+        };
+        let graph = |graph: &crate::weave::Graph| v1::GraphStatus {
+            id: journal::graph(graph.number, &self.epoch),
+            state: graph.state.word().into(),
+            age_ms: weave.now_ms.saturating_sub(graph.planned_ms),
+            nodes: graph.nodes.iter().map(node).collect(),
+        };
+        Ok(Response::new(v1::GraphsReply { graphs: weave.graphs.iter().map(graph).collect() }))
+    }
+
+    async fn forecasts(
+        &self,
+        request: Request<v1::ForecastsRequest>,
+    ) -> Result<Response<v1::ForecastsReply>, Status> {
+        let learn = ask(&self.learn, learn::Message::Look).await?;
+        let predict = ask(&self.predict, predict::Message::Look).await?;
+        let step = |step: &crate::weave::Step| v1::StepStatus {
+            segment: self.name(step.segment),
+            confidence: step.confidence,
+            expected_ms: step.expected_ms,
+            position: step.position,
+        };
+        let forecasts = learn.forecasts.iter().map(|(at_ms, forecast)| v1::ForecastStatus {
+            id: forecast.id,
+            at_ms: *at_ms,
+            trigger: self.name(forecast.trigger),
+            path: forecast.path.iter().map(step).collect(),
+        });
+        let explanation = if request.get_ref().explain { predict.explanation } else { Vec::new() };
+        Ok(Response::new(v1::ForecastsReply {
+            forecasts: forecasts.collect(),
+            silence: predict.silence.unwrap_or_default().into(),
+            model_rows: predict.model_rows.unwrap_or(0) as u64,
+            explanation: explanation.into_iter().take(EXPLAINED_MAX).collect(),
+        }))
+    }
+
+    async fn profile(&self, request: Request<v1::ProfileRequest>) -> Result<Response<v1::ProfileReply>, Status> {
+        let wanted = &request.get_ref().segment;
+        let named = |(_, segment): &(usize, &crate::config::Segment)| wanted.is_empty() || segment.name == *wanted;
+        let segments: Vec<_> = self.config.segments.iter().enumerate().filter(named).collect();
+        if segments.is_empty() {
+            let known: Vec<_> = self.config.segments.iter().map(|segment| segment.name.as_str()).collect();
+            let known = known.join(", ");
+            return Err(Status::not_found(format!("there is no segment `{wanted}`; this agent serves: {known}")));
+        }
+        let profiles = segments.into_iter().map(|(index, _)| self.profile_of(index)).collect();
+        Ok(Response::new(v1::ProfileReply { segments: profiles }))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::Line, Status>> + Send>>;
+
+    async fn watch(&self, _: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let lines = BroadcastStream::new(self.journal.watch()).map(|line| {
+            let json = match line {
+                Ok(line) => line.to_string(),
+                Err(tokio_stream::wrappers::errors::BroadcastStreamRecvError::Lagged(count)) => {
+                    format!("{{\"kind\":\"lagged\",\"lines\":{count}}}")
+                }
+            };
+            Ok(v1::Line { json })
+        });
+        Ok(Response::new(Box::pin(lines)))
+    }
+
+    async fn drain(&self, _: Request<v1::DrainRequest>) -> Result<Response<v1::DrainReply>, Status> {
+        // The channel holds one request to stop; a second one asks for what is under way already.
+        let _ = self.stop.try_send(());
+        Ok(Response::new(v1::DrainReply {}))
+    }
+}
+
