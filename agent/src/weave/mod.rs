@@ -1,0 +1,2 @@
+//! From forecasts to instances.
+pub mod network;
