@@ -57,6 +57,12 @@ impl ImageBuilder {
         }
     }
 
+    /// Gives the image another name, to make a variant of one that was described before.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// Adds a directory's content as a layer.
     pub fn layer_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.layers.push(Layer::Directory(directory.into()));
@@ -147,9 +153,13 @@ impl Blob {
 /// be kept between runs.
 ///
 /// # Errors
-/// When a package cannot be fetched, or a file not be read or written.
+/// When two images have the same name, a package cannot be fetched, or a file not be read or written.
 pub fn build_all(images: &[ImageBuilder], cache: &Path, archive: &Path) -> Result<()> {
-    fs::create_dir_all(cache).with_context(|| format!("make {}", cache.display()))?;
+    let mut names = std::collections::HashSet::new();
+    for image in images {
+        // containerd would keep the last one and collect the others while it still imports them.
+        ensure!(names.insert(&image.name), "two images are called {}", image.name);
+    }
     let stage = Stage::new(cache)?;
     let blobs = stage.path().join("blobs/sha256");
     fs::create_dir_all(&blobs)?;

@@ -25,13 +25,17 @@ fn the_same_image_is_the_same_bytes() -> Result<()> {
 fn python_of_debian_runs_with_its_modules() -> Result<()> {
     let archive = cache().join("python.tar");
     let python = ImageBuilder::new("shop/python:1").layer_debs(&["python3-minimal", "python3-flask"]);
-    let shop = python.clone().layer_file("import flask, sqlite3, json\nprint('imported')\n", "/app.py", 0o644);
+    let shop = python.clone().named("shop/flask:1").layer_file(
+        "import flask, sqlite3, json\nprint('imported')\n",
+        "/app.py",
+        0o644,
+    );
     build_all(&[python, shop.entrypoint(&["/usr/bin/python3", "/app.py"])], &cache(), &archive)?;
     let containerd = PrivateContainerd::start(format!("/run/weft-test-python-{}", std::process::id()))?;
     containerd.import("weft", &archive, Unpack::Now)?;
     let run = ["-n", "weft", "run", "--rm", "--runc-root"];
     let root = containerd.runc_root().display().to_string();
-    let printed = containerd.ctr(&[&run[..], &[&root, "shop/python:1", "python"]].concat())?;
+    let printed = containerd.ctr(&[&run[..], &[&root, "shop/flask:1", "python"]].concat())?;
     assert_eq!(printed.trim(), "imported");
     std::fs::remove_file(archive)?;
     containerd.stop()
@@ -61,7 +65,9 @@ fn a_killed_containerd_and_its_containers_leave_nothing() -> Result<()> {
 fn shims(directory: &str) -> usize {
     let commands = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
     let commands = commands.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
-    commands.filter(|command| command.starts_with("/usr/bin/containerd-shim") && command.contains(directory)).count()
+    commands
+        .filter(|command| command.starts_with("/usr/bin/containerd-shim") && command.contains(directory))
+        .count()
 }
 
 fn mounts(directory: &str) -> usize {
