@@ -149,6 +149,7 @@ impl Search<'_> {
         for ranked in self.model.rank(candidates).into_iter().take(self.reach.width) {
             let step = Step {
                 segment: ranked.segment,
+                principal: place.principal,
                 confidence: confidence * ranked.confidence,
                 expected_ms: expected_ms + ranked.expected_delay_ms,
                 position,

@@ -1,1 +1,3 @@
 //! The harness.
+pub mod containerd;
+pub mod image;

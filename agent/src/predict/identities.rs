@@ -9,6 +9,7 @@ use weft_models::SegmentId;
 /// Both ways between the configuration's order and the models' numbers.
 #[derive(Debug, Clone)]
 pub struct Identities {
+    names: Vec<String>,
     ids: Vec<SegmentId>,
     segments: HashMap<SegmentId, usize>,
 }
@@ -16,7 +17,7 @@ pub struct Identities {
 impl Identities {
     /// Numbers for these names, which differ.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let (mut ids, mut segments) = (Vec::new(), HashMap::new());
+        let (mut known, mut ids, mut segments) = (Vec::new(), Vec::new(), HashMap::new());
         for (index, name) in names.into_iter().enumerate() {
             let mut hasher = siphasher::sip::SipHasher13::new();
             hasher.write(name.as_bytes());
@@ -25,10 +26,11 @@ impl Identities {
             while segments.contains_key(&id) {
                 id = SegmentId(id.0.wrapping_add(1));
             }
+            known.push(name.to_owned());
             ids.push(id);
             segments.insert(id, index);
         }
-        Self { ids, segments }
+        Self { names: known, ids, segments }
     }
 
     /// How many segments there are.
@@ -39,6 +41,11 @@ impl Identities {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    /// The name of a segment of the configuration.
+    pub fn name(&self, segment: usize) -> &str {
+        &self.names[segment]
     }
 
     /// The models' number of a segment of the configuration.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use weft_models::forecast::Branch;
 use weft_models::{
     Explanation, Forecaster, History, Limits, Observation, Principal, PrincipalId, Reach, SegmentId, Silence, Trigger,
 };
@@ -69,7 +70,7 @@ pub struct Predict {
     shares: Vec<Option<(Instant, Option<weft_models::SyscallShares>)>>,
     next: u64,
     silence: Option<Silence>,
-    explanation: Vec<Explanation>,
+    explanation: Vec<String>,
 }
 
 /// Where forecasts and lessons go.
@@ -193,7 +194,8 @@ impl Predict {
         }
         if let (Some(model), Some(principal)) = (&model, trigger.principal) {
             let candidates = self.history.candidates(principal, trigger.at_ms);
-            self.explanation = candidates.iter().map(|candidate| model.explain(candidate)).collect();
+            self.explanation =
+                candidates.iter().map(|candidate| self.in_words(&model.explain(candidate))).collect();
         }
         let forecast = Forecast { id: self.next, trigger: segment, path };
         self.next += 1;
@@ -215,6 +217,20 @@ impl Predict {
                 shares
             }
         }
+    }
+
+    /// The way of one candidate through the trees.
+    fn in_words(&self, explanation: &Explanation) -> String {
+        let name = self.identities.segment(explanation.segment).map_or("?", |segment| self.identities.name(segment));
+        let mut words = format!("{name} {:.2}", explanation.confidence);
+        for tree in &explanation.trees {
+            for split in &tree.splits {
+                let sign = if split.branch == Branch::AtMost { "<=" } else { ">" };
+                words += &format!(": {} {:.3} {sign} {:.3}", split.feature, split.value, split.threshold);
+            }
+            words += &format!(": leaf with {} of {} that came", tree.leaf_positives, tree.leaf_rows);
+        }
+        words
     }
 
     fn view(&self) -> View {

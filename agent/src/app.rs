@@ -1,0 +1,389 @@
+//! Joins the stages. In: a checked configuration. Out: a running agent, until it is told to end. Everything that can
+//! be refused is refused before the first program is attached.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use crate::capture::{Capture, Containers, NodeKey};
+use crate::clock::Clock;
+use crate::config::{Confidence, Config, Miss};
+use crate::control::{self, Control};
+use crate::dispatch::{self, Activator};
+use crate::kernel::{CaptureRing, Kernel, KernelOptions, ListenRing};
+use crate::learn::journal::Journal;
+use crate::learn::store::{Item, Store};
+use crate::learn::trainer::{self, Trainer};
+use crate::learn::{self, Learn};
+use crate::predict::{self, Identities, Outlets, Predict};
+use crate::runtime::containerd::{Containerd, ContainerdConfig};
+use crate::runtime::{Adopted, InstanceState, Runtime};
+use crate::scrape::{self, Scrape};
+use crate::weave::driver::{self, Driver, Found, Tools};
+use crate::weave::network::{Network, NetworkConfig};
+use crate::weave::{Rules, SegmentRules, Weaver};
+use crate::{drain, metrics};
+
+/// Bytes of the kernel's ring: half a second of 4,000 requests of 2 KiB each.
+const CAPTURE_RING_BYTES: u32 = 4 << 20;
+/// The bar of `confidence = "auto"`: below it a container is made in vain more often than two times in three.
+const CONFIDENCE_AUTO: f64 = 0.35;
+/// Creations that one core can have under way: most of their time is spent waiting for the runtime.
+const CREATING_PER_CORE: f64 = 2.0;
+/// How often containerd is asked whether it is there, and the agent's own cost is read.
+const PULSE: Duration = Duration::from_secs(1);
+/// How long an instance from before may take to accept a connection.
+const ADOPT: Duration = Duration::from_secs(1);
+
+/// Runs the agent until a signal or a call ends it, then drains.
+///
+/// # Errors
+/// What keeps it from starting: state, kernel, network, sockets. A containerd that is away does not: it is waited for.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let config = Arc::new(config);
+    let clock = Clock::start();
+    let epoch = format!("{:x}", clock.now_ms() / 1000 & 0xff_ffff);
+    let ready = Arc::new(AtomicBool::new(false));
+    let handle = metrics::install().context("the metrics recorder")?;
+    scrape::start(config.agent.metrics, Scrape { handle, ready: ready.clone() })?;
+    let socket = control::listen(&config.agent.socket)?;
+    let store = Arc::new(Store::open(&config.agent.state)?);
+    let key = node_key(&store)?;
+    let network = network(&config).await?;
+    let runtime = Arc::new(runtime(&config).await?);
+    let kernel = load_kernel(&config)?;
+    let containers = Arc::new(Containers::new(
+        config.segments.len(),
+        &config.containerd.namespace,
+        kernel.syscalls.clone(),
+    ));
+
+    let (stop, stops) = mpsc::channel(1);
+    let (trigger, drained) = drain::channel();
+    let (weave, weave_inbox) = mpsc::channel(driver::MESSAGES_MAX);
+    let (learned, learn_inbox) = mpsc::channel(learn::MESSAGES_MAX);
+    let (predicted, predict_inbox) = mpsc::channel(predict::EVENTS_MAX);
+    let (lessons, lessons_inbox) = mpsc::channel(trainer::BATCHES_MAX);
+    let (listening, listens) = mpsc::channel(1024);
+    let (ending, ends) = mpsc::channel(1024);
+    let journal = Journal::new();
+    let (trainer, model) = Trainer::new(store.clone());
+
+    let listeners = listeners(&config, network.gateway())?;
+    let activators: Vec<Option<SocketAddr>> =
+        listeners.iter().map(|listener| listener.as_ref().and_then(|listener| listener.local_addr().ok())).collect();
+    let names: Vec<String> = config.segments.iter().map(|segment| segment.name.clone()).collect();
+    let addresses: Vec<SocketAddr> = config.segments.iter().map(|segment| segment.address).collect();
+
+    let weaver = Weaver::new(rules(&config, &activators, &epoch));
+    let tools = Tools {
+        config: config.clone(),
+        runtime: runtime.clone(),
+        network: network.clone(),
+        routes: kernel.routes.clone(),
+        connections: kernel.connections.clone(),
+        containers: containers.clone(),
+        learn: learned.clone(),
+        clock,
+    };
+    let mut weaving = Driver::new(weaver, tools, weave_inbox);
+    for found in adopt(&config, &runtime, &network).await {
+        tracing::info!(instance = %found.name, "an instance from before is taken over");
+        weaving.adopt(found);
+    }
+
+    let keep_alive_ms = config.policy.keep_alive.as_millis() as u64;
+    let learning = Learn::new(names.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
+    let identities = Identities::new(names.iter().map(String::as_str));
+    let outlets = Outlets { weave: weave.clone(), learn: learned.clone(), lessons };
+    let predicting = Predict::new(identities, model, containers.clone(), store, outlets, clock);
+    let capture = Capture::new(key, containers.clone(), &addresses, &activators, clock);
+    let containerd = Arc::new(AtomicBool::new(false));
+    let control = Control {
+        config: config.clone(),
+        epoch,
+        weave: weave.clone(),
+        learn: learned.clone(),
+        predict: predicted.clone(),
+        containers: containers.clone(),
+        journal,
+        counters: kernel.counters.clone(),
+        containerd: containerd.clone(),
+        stop,
+        began: Instant::now(),
+    };
+
+    let mut tasks = JoinSet::new();
+    let driving = tokio::spawn(weaving.run(listens, ends));
+    tasks.spawn(learning.run(learn_inbox));
+    tasks.spawn(predicting.run(predict_inbox));
+    tasks.spawn(trainer.run(lessons_inbox));
+    tasks.spawn(read_captures(kernel.captures, capture, predicted.clone(), learned.clone()));
+    tasks.spawn(read_listens(kernel.listens, listening));
+    tasks.spawn(read_events(runtime.events(), containers, ending));
+    tasks.spawn(pulse(config.clone(), runtime, containerd, kernel.counters, weave.clone()));
+    let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
+    for (segment, listener) in listeners.into_iter().enumerate() {
+        let Some(listener) = listener else { continue };
+        let name = names[segment].as_str().into();
+        let (weave, learn, places) = (weave.clone(), learned.clone(), places.clone());
+        tasks.spawn(Activator { segment, name, weave, learn, places, clock }.run(listener));
+    }
+    let serving = tokio::spawn(control::serve(control, socket, drained.wait()));
+
+    ready.store(true, Ordering::Release);
+    tracing::info!(segments = config.segments.len(), weave = config.agent.weave, "ready");
+    let cause = drain::asked(stops).await.context("signals")?;
+    tracing::info!(cause, "draining");
+    ready.store(false, Ordering::Release);
+    end(&weave, &predicted, driving).await;
+    trigger.pull();
+    let _ = tokio::time::timeout(Duration::from_secs(2), serving).await;
+    tasks.shutdown().await;
+    drop(kernel.links);
+    let _ = std::fs::remove_file(&config.agent.socket);
+    if let Some(network) = Arc::into_inner(network) {
+        network.close().await.context("the bridge")?;
+    }
+    tracing::info!("gone");
+    Ok(())
+}
+
+/// Stores what was learned and removes every instance; instances that work on are left to the next agent.
+async fn end(
+    weave: &mpsc::Sender<driver::Message>,
+    predicted: &mpsc::Sender<predict::Message>,
+    driving: tokio::task::JoinHandle<()>,
+) {
+    let (stored, storing) = tokio::sync::oneshot::channel();
+    let (emptied, emptying) = tokio::sync::oneshot::channel();
+    // A stage that is gone has nothing left to end.
+    let _ = predicted.send(predict::Message::Store(stored)).await;
+    let _ = weave.send(driver::Message::Drain(emptied)).await;
+    let _ = tokio::time::timeout(Duration::from_secs(5), storing).await;
+    if tokio::time::timeout(drain::GRACE, emptying).await.is_err() {
+        tracing::warn!("some instances still have work; they stay, and the next agent takes them over");
+    }
+    driving.abort();
+    let _ = driving.await;
+}
+
+fn node_key(store: &Store) -> anyhow::Result<NodeKey> {
+    if let Some(bytes) = store.read(Item::Key)?.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()) {
+        return Ok(NodeKey::from_bytes(bytes));
+    }
+    let key = NodeKey::generate().context("the node's key")?;
+    store.write(Item::Key, &key.to_bytes())?;
+    Ok(key)
+}
+
+async fn network(config: &Config) -> anyhow::Result<Arc<Network>> {
+    let subnet = config.network.subnet;
+    let settings = NetworkConfig {
+        bridge: config.network.bridge.clone(),
+        base: subnet.base(),
+        prefix_len: subnet.prefix(),
+        run_dir: config.agent.run.join("netns"),
+    };
+    Ok(Arc::new(Network::open(settings).await.context("[network]")?))
+}
+
+async fn runtime(config: &Config) -> anyhow::Result<Containerd> {
+    let settings = ContainerdConfig {
+        address: config.containerd.address.clone(),
+        namespace: config.containerd.namespace.clone(),
+        snapshotter: config.containerd.snapshotter.clone(),
+        cgroup_parent: cgroup_parent(config)?,
+    };
+    Containerd::connect(settings).context("[containerd]")
+}
+
+/// Instances live below the watched subtree, so that the programs attached there see them.
+fn cgroup_parent(config: &Config) -> anyhow::Result<std::path::PathBuf> {
+    let mount = crate::kernel::cgroup2_mount()?;
+    let root = config.agent.cgroup.clone().unwrap_or_else(|| mount.clone());
+    let below = root.strip_prefix(&mount).with_context(|| {
+        format!("[agent] cgroup: {} is not below the cgroup2 mount {}", root.display(), mount.display())
+    })?;
+    Ok(std::path::Path::new("/").join(below).join("weft"))
+}
+
+fn load_kernel(config: &Config) -> anyhow::Result<Kernel> {
+    let cgroup = match &config.agent.cgroup {
+        Some(cgroup) => cgroup.clone(),
+        None => crate::kernel::cgroup2_mount()?,
+    };
+    let options = KernelOptions { cgroup, capture_ring_bytes: CAPTURE_RING_BYTES };
+    Kernel::load(&options).context("the kernel programs; `weft probe` tells what this kernel can do")
+}
+
+fn listeners(config: &Config, gateway: std::net::Ipv4Addr) -> anyhow::Result<Vec<Option<TcpListener>>> {
+    let listen = |segment: &crate::config::Segment| match segment.miss {
+        Miss::Activate => dispatch::listen(IpAddr::V4(gateway)).map(Some),
+        Miss::Pass => Ok(None),
+    };
+    config.segments.iter().map(listen).collect::<Result<_, _>>().context("the activators' listeners")
+}
+
+fn rules(config: &Config, activators: &[Option<SocketAddr>], epoch: &str) -> Rules {
+    let segments = config.segments.iter().zip(activators).map(|(segment, activator)| SegmentRules {
+        name: segment.name.clone(),
+        address: segment.address,
+        activator: *activator,
+        miss: segment.miss,
+        memory_bytes: segment.limits.memory.0,
+        concurrency: segment.limits.concurrency,
+        start_timeout_ms: segment.start_timeout.as_millis() as u64,
+    });
+    Rules {
+        segments: segments.collect(),
+        memory_bytes: config.budget.memory.0,
+        instances: config.budget.instances as usize,
+        creating: ((config.budget.cpu * CREATING_PER_CORE).round() as usize).max(1),
+        keep_alive_ms: config.policy.keep_alive.as_millis() as u64,
+        confidence: match config.policy.confidence {
+            Confidence::Auto => CONFIDENCE_AUTO,
+            Confidence::Fixed(bar) => bar,
+        },
+        weave: config.agent.weave,
+        epoch: epoch.to_owned(),
+    }
+}
+
+/// What an earlier agent left: what still answers is taken over, the rest is removed.
+async fn adopt(config: &Config, runtime: &Containerd, network: &Network) -> Vec<Found> {
+    let all = match runtime.list().await {
+        Ok(all) => all,
+        Err(error) => {
+            tracing::warn!(%error, "containerd does not answer; instances from before are taken over later");
+            return Vec::new();
+        }
+    };
+    let (mut found, mut kept) = (Vec::new(), Vec::new());
+    for instance in all {
+        match answering(config, &instance).await {
+            Some(one) => {
+                kept.extend(instance.ip.map(|ip| (instance.id, ip)));
+                found.push(one);
+            }
+            None => {
+                tracing::info!(instance = %instance.id, "an instance from before no longer serves; it is removed");
+                if let Err(error) = runtime.remove(&instance.id).await {
+                    tracing::warn!(instance = %instance.id, %error, "not removed");
+                }
+            }
+        }
+    }
+    if let Err(error) = network.adopt(kept) {
+        tracing::warn!(%error, "a network from before could not be taken over or removed");
+    }
+    found
+}
+
+async fn answering(config: &Config, instance: &Adopted) -> Option<Found> {
+    let segment = config.segments.iter().position(|segment| segment.name == instance.segment)?;
+    let rules = &config.segments[segment];
+    if instance.state != InstanceState::Running || instance.image.as_str() != rules.image {
+        return None;
+    }
+    let (ip, cgroup) = (instance.ip?, instance.cgroup.clone()?);
+    let address = SocketAddr::from((ip, rules.port));
+    let dialled = tokio::time::timeout(ADOPT, tokio::net::TcpStream::connect(address)).await;
+    matches!(dialled, Ok(Ok(_))).then(|| Found { name: instance.id.clone(), segment, address, cgroup })
+}
+
+async fn read_captures(
+    mut ring: CaptureRing,
+    mut capture: Capture,
+    predict: mpsc::Sender<predict::Message>,
+    learn: mpsc::Sender<learn::Message>,
+) {
+    loop {
+        let segment = match ring.next().await {
+            Ok(segment) => segment,
+            Err(error) => return tracing::error!(%error, "the kernel's ring cannot be read; weft sees nothing"),
+        };
+        for event in capture.take(&segment) {
+            let event = Box::new(event);
+            if predict.try_send(predict::Message::Seen(event.clone())).is_err() {
+                metrics::dropped("predict");
+            }
+            if learn.try_send(learn::Message::Seen(event)).is_err() {
+                metrics::dropped("learn");
+            }
+        }
+    }
+}
+
+async fn read_listens(mut ring: ListenRing, listening: mpsc::Sender<(u64, u16)>) {
+    loop {
+        match ring.next().await {
+            Ok(listen) if listening.send((listen.cgroup_id, listen.port)).await.is_ok() => {}
+            Ok(_) => return,
+            Err(error) => return tracing::error!(%error, "the kernel's ring cannot be read; nothing becomes ready"),
+        }
+    }
+}
+
+async fn read_events(
+    mut events: mpsc::Receiver<crate::runtime::RuntimeEvent>,
+    containers: Arc<Containers>,
+    ending: mpsc::Sender<(String, String)>,
+) {
+    while let Some(event) = events.recv().await {
+        let Some(end) = containers.heard(event) else { continue };
+        if ending.send(end).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Once a second: is containerd there, what stands, what does the agent cost.
+async fn pulse(
+    config: Arc<Config>,
+    runtime: Arc<Containerd>,
+    containerd: Arc<AtomicBool>,
+    counters: crate::kernel::KernelCounters,
+    weave: mpsc::Sender<driver::Message>,
+) {
+    let mut tick = tokio::time::interval(PULSE);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let answers = runtime.ready().await;
+        if let (Err(error), true) = (&answers, containerd.load(Ordering::Relaxed)) {
+            tracing::warn!(%error, "containerd does not answer; instances go on, new ones wait");
+        }
+        containerd.store(answers.is_ok(), Ordering::Relaxed);
+        metrics::kernel(counters.redirected(), counters.captured(), counters.capture_drops());
+        if let Some((cpu_ms, resident_bytes)) = own_cost() {
+            metrics::agent(cpu_ms, resident_bytes);
+        }
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        if weave.send(driver::Message::Look(reply)).await.is_err() {
+            return;
+        }
+        let Ok(view) = answer.await else { return };
+        metrics::memory(view.reserved_bytes, config.budget.memory.0);
+        metrics::graphs(view.graphs.len());
+        for (index, segment) in config.segments.iter().enumerate() {
+            metrics::instances(&segment.name, view.instances.iter().filter(|i| i.segment == index).count());
+        }
+    }
+}
+
+/// Processor time in milliseconds and resident bytes of this process.
+fn own_cost() -> Option<(u64, u64)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in parentheses may hold spaces; what follows it does not.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    let pages: u64 = fields.get(21)?.parse().ok()?;
+    Some((ticks * 1000 / rustix::param::clock_ticks_per_second(), pages * rustix::param::page_size() as u64))
+}

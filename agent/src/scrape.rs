@@ -1,0 +1,108 @@
+//! What the node's monitoring asks. In: `GET /metrics`, `/healthz`, `/readyz`. Out: Prometheus text, or a word.
+//! Refuses every other path with 404 and every other method with 405. It has a thread and a runtime of its own: a
+//! busy agent is still seen to be alive.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, header};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// Connections at a time; the rest wait in the backlog.
+const CONNECTIONS_MAX: usize = 64;
+/// How long a client may take to send its request.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the answers are made from.
+#[derive(Clone)]
+pub struct Scrape {
+    /// The recorder.
+    pub handle: PrometheusHandle,
+    /// Whether requests are served: programs attached, activators listening.
+    pub ready: Arc<AtomicBool>,
+}
+
+/// Why nothing can be scraped.
+#[derive(Debug, thiserror::Error)]
+#[error("[agent] metrics: {address} cannot be listened on: {source}. Free the port or set another")]
+pub struct ScrapeError {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: std::io::Error,
+}
+
+/// Listens, and serves from a thread of its own for as long as the process lives.
+///
+/// # Errors
+/// [`ScrapeError`].
+pub fn start(address: SocketAddr, scrape: Scrape) -> Result<(), ScrapeError> {
+    let trouble = |source| ScrapeError { address, source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(trouble)?;
+    let listener = runtime.block_on(TcpListener::bind(address)).map_err(trouble)?;
+    std::thread::Builder::new()
+        .name("weft-scrape".into())
+        .spawn(move || runtime.block_on(serve(listener, scrape)))
+        .map_err(trouble)?;
+    Ok(())
+}
+
+async fn serve(listener: TcpListener, scrape: Scrape) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        let scrape = scrape.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let answer = answer(&request, &scrape);
+                async move { Ok::<_, Infallible>(answer) }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .max_buf_size(16 << 10)
+                .serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a scrape ended early");
+            }
+            drop(place);
+        });
+    }
+}
+
+fn answer(request: &Request<Incoming>, scrape: &Scrape) -> Response<Full<Bytes>> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".into());
+    }
+    match request.uri().path() {
+        "/metrics" => {
+            scrape.handle.run_upkeep();
+            text(StatusCode::OK, scrape.handle.render())
+        }
+        "/healthz" => text(StatusCode::OK, "ok\n".into()),
+        "/readyz" if scrape.ready.load(Ordering::Acquire) => text(StatusCode::OK, "ready\n".into()),
+        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "starting or draining\n".into()),
+        _ => text(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n".into()),
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let plain = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}

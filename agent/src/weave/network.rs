@@ -1,0 +1,447 @@
+//! Gives every instance a network of its own, on one bridge.
+//!
+//! In: the ID of an instance. Out: an [`Attachment`]: a named network namespace with an address that the node and
+//! all other instances reach. Refuses an ID that is attached already, and attaches no more than the subnet holds.
+//!
+//! Only two nodes of the network are needed, the bridge (with the gateway address) and the instances behind it, so
+//! nothing here turns on forwarding, and no packet filter is touched: whether instances reach beyond the node is
+//! the node's own policy (Kubernetes nodes forward already).
+//!
+//! IPv4 only. Works in whatever network namespace the calling thread is in.
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use futures::{Future, StreamExt};
+use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkMessage};
+use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rustix::io::Errno;
+use rustix::mount::UnmountFlags;
+use rustix::thread::UnshareFlags;
+use tokio::sync::oneshot;
+
+use crate::runtime::InstanceId;
+
+/// What the instances' interface is called inside their namespace.
+const INSTANCE_LINK: &str = "eth0";
+
+/// Where the instances live.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// Name of the bridge; at most 15 bytes.
+    pub bridge: String,
+    /// First address of the subnet, e.g. 10.201.0.0. The next one is the gateway's, on the bridge.
+    pub base: Ipv4Addr,
+    /// Length of the subnet's prefix in bits, 8 to 29.
+    pub prefix_len: u8,
+    /// Directory for the named namespaces; made when absent. It must be visible to the container runtime.
+    pub run_dir: PathBuf,
+}
+
+impl NetworkConfig {
+    /// The address of the bridge: the way out of every instance.
+    pub fn gateway(&self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.base.to_bits() + 1)
+    }
+
+    /// The addresses instances may have: all but the network's, the gateway's and the broadcast address.
+    fn instance_addresses(&self) -> std::ops::Range<u32> {
+        let base = self.base.to_bits();
+        base + 2..base + (1 << (32 - self.prefix_len)) - 1
+    }
+}
+
+/// The network of one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The bound namespace file, to be named in the container's spec.
+    pub netns: PathBuf,
+    /// The instance's address.
+    pub ip: Ipv4Addr,
+    /// The node's end of the pair, on the bridge.
+    pub veth: String,
+}
+
+/// Why the network of an instance cannot be made or taken away.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The subnet leaves no room for instances, or is larger than weft counts.
+    #[error("the subnet {base}/{prefix_len} is not between /8 and /29, or does not start there")]
+    Subnet {
+        /// As configured.
+        base: Ipv4Addr,
+        /// As configured.
+        prefix_len: u8,
+    },
+    /// Every address is taken.
+    #[error("all {count} addresses of {base}/{prefix_len} are taken")]
+    SubnetFull {
+        /// How many there are.
+        count: usize,
+        /// As configured.
+        base: Ipv4Addr,
+        /// As configured.
+        prefix_len: u8,
+    },
+    /// The instance has a network already.
+    #[error("instance `{id}` is attached already")]
+    Attached {
+        /// Which one.
+        id: InstanceId,
+    },
+    /// An adopted address is not of this subnet, or belongs to two instances.
+    #[error("instance `{id}` cannot keep {ip}: it is outside the subnet or taken")]
+    Address {
+        /// Which one.
+        id: InstanceId,
+        /// What it has.
+        ip: Ipv4Addr,
+    },
+    /// The kernel refused a change of links, addresses or routes.
+    #[error("{operation} `{subject}`: {source}")]
+    Netlink {
+        /// What was tried.
+        operation: &'static str,
+        /// The link or instance.
+        subject: String,
+        /// What the kernel said.
+        source: rtnetlink::Error,
+    },
+    /// A namespace or its file cannot be made or taken away.
+    #[error("{operation} {path}: {source}")]
+    Namespace {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Whether the bridge was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BridgeOrigin {
+    Made,
+    Found,
+}
+
+/// The bridge and who is attached to it.
+#[derive(Debug)]
+pub struct Network {
+    config: NetworkConfig,
+    handle: Handle,
+    bridge_index: u32,
+    origin: BridgeOrigin,
+    leases: Mutex<Leases>,
+}
+
+/// Which addresses are taken. Addresses are handed out in a round, so that one which was just released rests as
+/// long as possible.
+#[derive(Debug)]
+struct Leases {
+    by_instance: HashMap<InstanceId, Attachment>,
+    taken: HashSet<u32>,
+    next: u32,
+}
+
+impl Network {
+    /// Makes the bridge with the gateway's address, or takes over the one of that name.
+    ///
+    /// # Errors
+    /// [`NetworkError::Subnet`] for a subnet that cannot be used; otherwise what the kernel said.
+    pub async fn open(config: NetworkConfig) -> Result<Self, NetworkError> {
+        let NetworkConfig { base, prefix_len, .. } = config;
+        if !(8..=29).contains(&prefix_len) || base.to_bits().trailing_zeros() < u32::from(32 - prefix_len) {
+            return Err(NetworkError::Subnet { base, prefix_len });
+        }
+        let made = fs::create_dir_all(&config.run_dir);
+        made.map_err(|source| namespace("make", &config.run_dir, source))?;
+        let (connection, handle, _) = rtnetlink::new_connection()
+            .map_err(|source| namespace("open netlink for", &config.run_dir, source))?;
+        tokio::spawn(connection);
+        let (bridge_index, origin) = open_bridge(&handle, &config).await?;
+        let next = config.instance_addresses().start;
+        let leases = Mutex::new(Leases { by_instance: HashMap::new(), taken: HashSet::new(), next });
+        Ok(Self { config, handle, bridge_index, origin, leases })
+    }
+
+    /// The address of the bridge.
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.config.gateway()
+    }
+
+    /// Makes the network of an instance. A failure leaves nothing behind; a future dropped half-way is cleaned up
+    /// by [`Network::detach`].
+    ///
+    /// # Errors
+    /// [`NetworkError::Attached`], [`NetworkError::SubnetFull`], or what the kernel said.
+    pub async fn attach(&self, id: &InstanceId) -> Result<Attachment, NetworkError> {
+        let attachment = self.lease(id)?;
+        match self.connect(&attachment).await {
+            Ok(()) => Ok(attachment),
+            Err(error) => {
+                // The first error is the one that explains.
+                let _ = self.detach(id).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes away the network of an instance and releases its address. One that is not attached is no error.
+    ///
+    /// # Errors
+    /// What the kernel said; the address stays taken and the call may be repeated.
+    pub async fn detach(&self, id: &InstanceId) -> Result<(), NetworkError> {
+        let Some(attachment) = self.leases().by_instance.get(id).cloned() else { return Ok(()) };
+        self.disconnect(&attachment).await?;
+        let mut leases = self.leases();
+        if leases.by_instance.remove(id).is_some() {
+            leases.taken.remove(&attachment.ip.to_bits());
+        }
+        Ok(())
+    }
+
+    /// Takes over the networks that an earlier agent made for instances which still live, and removes those of all
+    /// others from the run directory. To be called once, before the first [`Network::attach`].
+    ///
+    /// # Errors
+    /// [`NetworkError::Address`] for an address that cannot be kept; what the kernel said about a removal.
+    pub fn adopt(
+        &self,
+        living: impl IntoIterator<Item = (InstanceId, Ipv4Addr)>,
+    ) -> Result<Vec<Attachment>, NetworkError> {
+        let mut adopted = Vec::new();
+        for (id, ip) in living {
+            let mut leases = self.leases();
+            if !self.config.instance_addresses().contains(&ip.to_bits()) || !leases.taken.insert(ip.to_bits())
+            {
+                return Err(NetworkError::Address { id, ip });
+            }
+            let attachment = self.attachment(&id, ip);
+            leases.by_instance.insert(id, attachment.clone());
+            adopted.push(attachment);
+        }
+        let kept: HashSet<_> = adopted.iter().map(|a| a.netns.clone()).collect();
+        let entries = fs::read_dir(&self.config.run_dir);
+        let entries = entries.map_err(|source| namespace("list", &self.config.run_dir, source))?;
+        for path in entries.flatten().map(|entry| entry.path()).filter(|path| !kept.contains(path)) {
+            // The pair goes with the namespace.
+            release_namespace(&path)?;
+        }
+        Ok(adopted)
+    }
+
+    /// Removes the bridge, if this process made it and nothing is attached.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub async fn close(self) -> Result<(), NetworkError> {
+        if self.origin == BridgeOrigin::Found || !self.leases().by_instance.is_empty() {
+            return Ok(());
+        }
+        // It was empty or not ours to empty: a directory that stays is no failure.
+        let _ = fs::remove_dir(&self.config.run_dir);
+        delete_link(&self.handle, &self.config.bridge).await
+    }
+
+    fn leases(&self) -> MutexGuard<'_, Leases> {
+        // No code panics while it holds the lock with the books half-written.
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attachment(&self, id: &InstanceId, ip: Ipv4Addr) -> Attachment {
+        // The address makes the name unique on this bridge and short enough for the kernel.
+        Attachment {
+            netns: self.config.run_dir.join(id.as_str()),
+            ip,
+            veth: format!("weft{:08x}", ip.to_bits()),
+        }
+    }
+
+    fn lease(&self, id: &InstanceId) -> Result<Attachment, NetworkError> {
+        let NetworkConfig { base, prefix_len, .. } = self.config;
+        let range = self.config.instance_addresses();
+        let mut leases = self.leases();
+        if leases.by_instance.contains_key(id) {
+            return Err(NetworkError::Attached { id: id.clone() });
+        }
+        let next = leases.next;
+        let free = (next..range.end).chain(range.start..next).find(|ip| !leases.taken.contains(ip));
+        let ip = free.ok_or(NetworkError::SubnetFull { count: range.len(), base, prefix_len })?;
+        leases.next = if ip + 1 < range.end { ip + 1 } else { range.start };
+        leases.taken.insert(ip);
+        let attachment = self.attachment(id, Ipv4Addr::from_bits(ip));
+        leases.by_instance.insert(id.clone(), attachment.clone());
+        Ok(attachment)
+    }
+
+    async fn connect(&self, attachment: &Attachment) -> Result<(), NetworkError> {
+        let path = &attachment.netns;
+        // What a dead agent may have left under this name.
+        release_namespace(path)?;
+        let inside = make_namespace(path.clone()).await?;
+        let netns = fs::File::open(path).map_err(|source| namespace("open", path, source))?;
+        let peer = LinkMessageBuilder::<LinkUnspec>::new()
+            .name(INSTANCE_LINK)
+            .address(mac_of(attachment.ip))
+            .setns_by_fd(netns.as_raw_fd())
+            .up()
+            .build();
+        let pair = LinkMessageBuilder::<LinkVeth>::new(&attachment.veth, INSTANCE_LINK)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+            .controller(self.bridge_index)
+            .up()
+            .build();
+        // A pair of that name can only be a leftover: the address in it is ours.
+        delete_link(&self.handle, &attachment.veth).await?;
+        netlink("make the pair", &attachment.veth, self.handle.link().add(pair).execute()).await?;
+        self.configure_inside(&inside, attachment).await
+    }
+
+    async fn configure_inside(&self, inside: &Handle, attachment: &Attachment) -> Result<(), NetworkError> {
+        let subject = &attachment.veth;
+        let up = LinkUnspec::new_with_name("lo").up().build();
+        netlink("bring up lo behind", subject, inside.link().set(up).execute()).await?;
+        let Some(link) = find_link(inside, INSTANCE_LINK).await? else {
+            // The pair was removed behind our back: the same as never having made it.
+            return Err(namespace("find eth0 in", &attachment.netns, io::ErrorKind::NotFound.into()));
+        };
+        let address = inside.address().add(link.header.index, attachment.ip.into(), self.config.prefix_len);
+        netlink("give an address to", subject, address.execute()).await?;
+        let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(self.gateway()).build();
+        netlink("add the default route behind", subject, inside.route().add(route).execute()).await
+    }
+
+    async fn disconnect(&self, attachment: &Attachment) -> Result<(), NetworkError> {
+        delete_link(&self.handle, &attachment.veth).await?;
+        release_namespace(&attachment.netns)
+    }
+}
+
+async fn open_bridge(handle: &Handle, config: &NetworkConfig) -> Result<(u32, BridgeOrigin), NetworkError> {
+    let name = &config.bridge;
+    let mut found = find_link(handle, name).await?;
+    let origin = if found.is_some() { BridgeOrigin::Found } else { BridgeOrigin::Made };
+    if found.is_none() {
+        // A bridge without an address of its own takes the lowest of its ports', which come and go: neighbours
+        // would send to an address that is no longer there.
+        let message =
+            LinkMessageBuilder::<LinkBridge>::new(name).address(mac_of(config.gateway())).up().build();
+        netlink("make the bridge", name, handle.link().add(message).execute()).await?;
+        found = find_link(handle, name).await?;
+    } else {
+        let up = LinkUnspec::new_with_name(name).up().build();
+        netlink("bring up the bridge", name, handle.link().set(up).execute()).await?;
+    }
+    let missing = || namespace("find the bridge", Path::new(name), io::ErrorKind::NotFound.into());
+    let index = found.ok_or_else(missing)?.header.index;
+    let address = handle.address().add(index, IpAddr::V4(config.gateway()), config.prefix_len);
+    match netlink("give the gateway's address to", name, address.execute()).await {
+        Err(error) if errno(&error) != Some(Errno::EXIST) => Err(error),
+        _ => Ok((index, origin)),
+    }
+}
+
+/// Always the same for the same address: a neighbour that still remembers the last holder is right by accident.
+fn mac_of(ip: Ipv4Addr) -> Vec<u8> {
+    let [a, b, c, d] = ip.octets();
+    // 02: locally administered, unicast.
+    vec![0x02, b'w', a, b, c, d]
+}
+
+async fn find_link(handle: &Handle, name: &str) -> Result<Option<LinkMessage>, NetworkError> {
+    let links = handle.link().get().match_name(name).execute();
+    let mut links = std::pin::pin!(links);
+    match links.next().await.transpose() {
+        Ok(link) => Ok(link),
+        Err(source) => {
+            let error = NetworkError::Netlink { operation: "find", subject: name.to_owned(), source };
+            if errno(&error) == Some(Errno::NODEV) { Ok(None) } else { Err(error) }
+        }
+    }
+}
+
+async fn delete_link(handle: &Handle, name: &str) -> Result<(), NetworkError> {
+    let message = LinkUnspec::new_with_name(name).build();
+    match netlink("remove", name, handle.link().del_with_message(message).execute()).await {
+        Err(error) if errno(&error) != Some(Errno::NODEV) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn netlink(
+    operation: &'static str,
+    subject: &str,
+    request: impl Future<Output = Result<(), rtnetlink::Error>>,
+) -> Result<(), NetworkError> {
+    request.await.map_err(|source| NetworkError::Netlink { operation, subject: subject.to_owned(), source })
+}
+
+fn namespace(operation: &'static str, path: &Path, source: io::Error) -> NetworkError {
+    NetworkError::Namespace { operation, path: path.to_owned(), source }
+}
+
+/// What the kernel answered, if it did.
+fn errno(error: &NetworkError) -> Option<Errno> {
+    match error {
+        NetworkError::Netlink { source: rtnetlink::Error::NetlinkError(message), .. } => {
+            message.code.map(|code| Errno::from_raw_os_error(-code.get()))
+        }
+        _ => None,
+    }
+}
+
+/// Makes a namespace, binds it to `path`, and returns a connection to the kernel's side of it.
+///
+/// On a thread that ends with it: a thread that has left the agent's namespace must never run anything else.
+async fn make_namespace(path: PathBuf) -> Result<Handle, NetworkError> {
+    let reactor = tokio::runtime::Handle::current();
+    let (sender, receiver) = oneshot::channel();
+    let thread = thread::Builder::new().name("weft-netns".to_owned());
+    let for_errors = path.clone();
+    let made = thread.spawn(move || {
+        let _reactor = reactor.enter();
+        let made = enter_new_namespace(&path).and_then(|()| rtnetlink::new_connection());
+        // A caller that has gone away detaches later.
+        let _ = sender.send(made.map_err(|source| namespace("make the namespace", &path, source)));
+    });
+    made.map_err(|source| namespace("start a thread for", &for_errors, source))?;
+    let lost = |_| namespace("make the namespace", &for_errors, io::ErrorKind::BrokenPipe.into());
+    let (connection, handle, _) = receiver.await.map_err(lost)??;
+    // Ends when the handle is dropped.
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
+fn enter_new_namespace(path: &Path) -> io::Result<()> {
+    #[expect(
+        deprecated,
+        reason = "the unsafe twin warns of FILES alone; NEWNET touches no memory or descriptor"
+    )]
+    rustix::thread::unshare(UnshareFlags::NEWNET)?;
+    // IPv4 only: without this every pair sends router solicitations over the bridge. A namespace on a kernel
+    // without IPv6 has no such file.
+    let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    // As Docker and containerd's CRI do: programs that are not root may listen on port 80 of their own namespace.
+    fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")?;
+    fs::File::create(path)?;
+    Ok(rustix::mount::mount_bind("/proc/thread-self/ns/net", path)?)
+}
+
+/// Unbinds a namespace file and removes it; one that is not there, or not bound, is no error.
+fn release_namespace(path: &Path) -> Result<(), NetworkError> {
+    match rustix::mount::unmount(path, UnmountFlags::DETACH) {
+        Ok(()) | Err(Errno::NOENT | Errno::INVAL) => {}
+        Err(errno) => return Err(namespace("unbind", path, errno.into())),
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(namespace("remove", path, error)),
+        _ => Ok(()),
+    }
+}
