@@ -200,6 +200,7 @@ async fn runtime(config: &Config) -> anyhow::Result<Containerd> {
         namespace: config.containerd.namespace.clone(),
         snapshotter: config.containerd.snapshotter.clone(),
         cgroup_parent: cgroup_parent(config)?,
+        runc_root: config.containerd.runc_root.clone(),
     };
     Containerd::connect(settings).context("[containerd]")
 }

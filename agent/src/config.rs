@@ -111,6 +111,8 @@ pub struct Containerd {
     pub namespace: String,
     /// The snapshotter that prepares root file systems.
     pub snapshotter: String,
+    /// Where runc notes its containers; its usual place unless several containerds share a machine.
+    pub runc_root: Option<PathBuf>,
 }
 
 impl Default for Containerd {
@@ -119,6 +121,7 @@ impl Default for Containerd {
             address: "/run/containerd/containerd.sock".into(),
             namespace: "weft".into(),
             snapshotter: "overlayfs".into(),
+            runc_root: None,
         }
     }
 }

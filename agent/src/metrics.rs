@@ -150,7 +150,7 @@ pub fn dropped(stage: &'static str) {
 }
 
 /// What the agent itself costs.
-pub fn agent(cpu_seconds: f64, resident_bytes: u64) {
-    gauge!("weft_agent_cpu_milliseconds_total").set(cpu_seconds);
+pub fn agent(cpu_ms: u64, resident_bytes: u64) {
+    counter!("weft_agent_cpu_milliseconds_total").absolute(cpu_ms);
     gauge!("weft_agent_resident_bytes").set(resident_bytes as f64);
 }

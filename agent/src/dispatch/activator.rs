@@ -163,7 +163,7 @@ async fn gone(caller: &TcpStream) {
 async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     // The mark exempts the agent's own connection from its own redirects and from capture.
-    rustix::net::sockopt::set_socket_mark(&socket, MARK)?;
+    socket2::SockRef::from(&socket).set_mark(MARK)?;
     let stream = tokio::time::timeout(CONNECT, socket.connect(address)).await??;
     stream.set_nodelay(true)?;
     Ok(stream)

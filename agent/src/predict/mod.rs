@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use weft_models::forecast::Branch;
 use weft_models::{
-    Explanation, Forecaster, History, Limits, Observation, Principal, PrincipalId, Reach, SegmentId, Silence, Trigger,
+    Explanation, Forecaster, History, Limits, Observation, Principal, PrincipalId, Reach, Silence, Trigger,
 };
 
 pub use identities::Identities;
@@ -152,6 +152,7 @@ impl Predict {
             Some(Container::Instance { segment, .. }) => Principal::Segment(self.identities.id(segment)),
             _ => Principal::User(PrincipalId(event.principal)),
         };
+        let syscalls = self.shares(segment);
         let mut lessons = self.history.observe(&Observation {
             at_ms,
             principal,
@@ -159,7 +160,7 @@ impl Predict {
             method: method(&event.head.method),
             path_pattern: hash(&pattern(&event.head.path)),
             parameters: hash(&event.head.parameters.join("&")),
-            syscalls: self.shares(segment),
+            syscalls,
         });
         lessons.extend(self.history.begin(id, at_ms));
         if !lessons.is_empty() && self.lessons.try_send(lessons).is_err() {

@@ -415,6 +415,9 @@ pub enum ImageFault {
         /// As Go spells it.
         architecture: &'static str,
     },
+    /// Its manifest refers to no configuration.
+    #[error("its manifest names no configuration")]
+    NoConfiguration,
     /// Layers and their digests do not match in number.
     #[error("it has {layers} layers but {digests} digests of unpacked ones")]
     LayerCount {

@@ -291,7 +291,6 @@ impl Network {
             .name(INSTANCE_LINK)
             .address(mac_of(attachment.ip))
             .setns_by_fd(netns.as_raw_fd())
-            .up()
             .build();
         let pair = LinkMessageBuilder::<LinkVeth>::new(&attachment.veth, INSTANCE_LINK)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
@@ -312,6 +311,9 @@ impl Network {
             // The pair was removed behind our back: the same as never having made it.
             return Err(namespace("find eth0 in", &attachment.netns, io::ErrorKind::NotFound.into()));
         };
+        // Not while it is made: the kernel opens this end before it knows the other, and refuses.
+        let up = LinkUnspec::new_with_index(link.header.index).up().build();
+        netlink("bring up the end behind", subject, inside.link().set(up).execute()).await?;
         let address = inside.address().add(link.header.index, attachment.ip.into(), self.config.prefix_len);
         netlink("give an address to", subject, address.execute()).await?;
         let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(self.gateway()).build();

@@ -1,0 +1,76 @@
+//! Calls to a running agent. In: its socket. Out: its answers, printed.
+
+use anyhow::{Context, anyhow, bail};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use super::{Call, Output, say, show};
+use crate::control::v1::{self, weft_client::WeftClient};
+
+async fn connect(call: &Call) -> anyhow::Result<WeftClient<Channel>> {
+    let path = call.socket.clone();
+    let connector = tower::service_fn(move |_: Uri| {
+        let path = path.clone();
+        async move { UnixStream::connect(path).await.map(TokioIo::new) }
+    });
+    // The address is never dialled; the connector goes to the socket.
+    let endpoint = Endpoint::from_static("http://weft.invalid");
+    let channel = endpoint.connect_with_connector(connector).await.map_err(|_| {
+        anyhow!(
+            "{}: no agent answers. Start one with `weft agent --config FILE`, or name its socket with --socket",
+            call.socket.display()
+        )
+    })?;
+    Ok(WeftClient::new(channel))
+}
+
+/// The agent's words without the transport's wrapping.
+fn said(status: tonic::Status) -> anyhow::Error {
+    anyhow!("{}", status.message())
+}
+
+fn print<T: serde::Serialize>(call: &Call, reply: &T, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+    match call.output {
+        Output::Json => say(&format!("{}\n", serde_json::to_string_pretty(reply).context("JSON")?)),
+        Output::Table => say(&table(reply)),
+    }
+}
+
+pub(super) async fn status(call: &Call) -> anyhow::Result<()> {
+    let reply = connect(call).await?.status(v1::StatusRequest {}).await.map_err(said)?;
+    print(call, reply.get_ref(), show::status)
+}
+
+pub(super) async fn graphs(call: &Call) -> anyhow::Result<()> {
+    let reply = connect(call).await?.graphs(v1::GraphsRequest {}).await.map_err(said)?;
+    print(call, reply.get_ref(), show::graphs)
+}
+
+pub(super) async fn forecasts(call: &Call, explain: bool) -> anyhow::Result<()> {
+    let reply = connect(call).await?.forecasts(v1::ForecastsRequest { explain }).await.map_err(said)?;
+    print(call, reply.get_ref(), show::forecasts)
+}
+
+pub(super) async fn profile(call: &Call, segment: String) -> anyhow::Result<()> {
+    let whole = !segment.is_empty();
+    let reply = connect(call).await?.profile(v1::ProfileRequest { segment }).await.map_err(said)?;
+    print(call, reply.get_ref(), |reply| show::profile(reply, whole))
+}
+
+pub(super) async fn watch(call: &Call) -> anyhow::Result<()> {
+    if call.output == Output::Table {
+        bail!("what happens has no table; ask for it with `-o json`");
+    }
+    let mut lines = connect(call).await?.watch(v1::WatchRequest {}).await.map_err(said)?.into_inner();
+    // A stream that breaks off is the agent's end.
+    while let Ok(Some(line)) = lines.message().await {
+        say(&format!("{}\n", line.json))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn drain(call: &Call) -> anyhow::Result<()> {
+    connect(call).await?.drain(v1::DrainRequest {}).await.map_err(said)?;
+    say("the agent drains and ends\n")
+}

@@ -1,0 +1,156 @@
+//! The command line. In: arguments. Out: a table or JSON on standard output; errors, with cause and remedy, on
+//! standard error. Exit 0 done, 1 failed, 2 wrong use.
+
+mod client;
+mod show;
+mod table;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::Config;
+
+/// Has the containers ready before the request.
+#[derive(Debug, Parser)]
+#[command(name = "weft", version, about)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How a listing is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Columns for people.
+    Table,
+    /// JSON for programs.
+    Json,
+}
+
+/// A call to a running agent.
+#[derive(Debug, clap::Args)]
+struct Call {
+    /// The agent's control socket
+    #[arg(long, default_value = "/run/weft/weft.sock")]
+    socket: PathBuf,
+    /// How to print
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent
+    Agent {
+        /// Configuration file, or a folder of them
+        #[arg(long, default_value = "/etc/weft")]
+        config: PathBuf,
+    },
+    /// Show what the agent does and how well
+    Status {
+        #[command(flatten)]
+        call: Call,
+    },
+    /// Show the execution graphs that are alive
+    Graphs {
+        #[command(flatten)]
+        call: Call,
+    },
+    /// Show the latest forecasts
+    Forecasts {
+        #[command(flatten)]
+        call: Call,
+        /// Show the way of each candidate of the latest forecast through the trees
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Show the syscalls of a segment, or a line for each
+    Profile {
+        /// The segment
+        segment: Option<String>,
+        #[command(flatten)]
+        call: Call,
+    },
+    /// Follow what happens, a JSON object per line
+    Watch {
+        #[command(flatten)]
+        call: Call,
+    },
+    /// End the agent once its instances have no work left
+    Drain {
+        #[command(flatten)]
+        call: Call,
+    },
+    /// Tell what this kernel and host can do
+    Probe {
+        /// How to print
+        #[arg(short, long, value_enum, default_value = "table")]
+        output: Output,
+    },
+    /// Check a configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read a configuration and say what is wrong with it
+    Check {
+        /// Configuration file, or a folder of them
+        path: PathBuf,
+    },
+}
+
+/// Does what the arguments say.
+///
+/// # Errors
+/// What failed, with its cause and its remedy.
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        Command::Agent { config } => agent(&config),
+        Command::Probe { output } => show::probe(output),
+        Command::Config { command: ConfigCommand::Check { path } } => {
+            let config = Config::load(&path)?;
+            say(&format!("{}: {} segments, nothing wrong\n", path.display(), config.segments.len()))
+        }
+        Command::Status { call } => block_on(client::status(&call)),
+        Command::Graphs { call } => block_on(client::graphs(&call)),
+        Command::Forecasts { call, explain } => block_on(client::forecasts(&call, explain)),
+        Command::Profile { segment, call } => block_on(client::profile(&call, segment.unwrap_or_default())),
+        Command::Watch { call } => block_on(client::watch(&call)),
+        Command::Drain { call } => block_on(client::drain(&call)),
+    }
+}
+
+fn agent(path: &std::path::Path) -> anyhow::Result<()> {
+    let config = Config::load(path)?;
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEFT_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    // State and sockets are the agent's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")?;
+    let result = runtime.block_on(crate::app::run(config));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result
+}
+
+fn block_on(call: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("the async runtime")?.block_on(call)
+}
+
+/// Prints; a reader that has gone away (as `head` does) is no failure.
+fn say(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output"),
+    }
+}

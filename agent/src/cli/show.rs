@@ -1,0 +1,174 @@
+//! Answers as tables for people.
+
+use anyhow::Context;
+
+use super::table::Table;
+use super::{Output, say};
+use crate::control::v1;
+use crate::kernel::{self, FeatureState};
+
+pub(super) fn status(reply: &v1::StatusReply) -> String {
+    let word = |yes: bool, one: &'static str, other: &'static str| if yes { one } else { other };
+    let model = match reply.model_rows {
+        0 => "none yet".to_owned(),
+        rows => format!("trained on {rows} lessons"),
+    };
+    let mut text = format!(
+        "weft {}, up {}, {}, containerd {}\nmodel {model}, {} contexts, {} principals\n",
+        reply.version,
+        seconds(reply.uptime_ms),
+        word(reply.weaving, "weaving", "watching only"),
+        word(reply.containerd, "answers", "DOES NOT ANSWER"),
+        reply.contexts,
+        reply.principals,
+    );
+    text += &format!(
+        "memory {} of {} MiB reserved; {} connections redirected, {} segments captured, {} dropped\n\n",
+        reply.reserved_bytes >> 20,
+        reply.budget_bytes >> 20,
+        reply.redirected,
+        reply.captured_segments,
+        reply.capture_drops
+    );
+    text += &segments(reply);
+    if !reply.instances.is_empty() {
+        text.push('\n');
+        text += &instances(reply);
+    }
+    for segment in reply.segments.iter().filter(|segment| !segment.trouble.is_empty()) {
+        text += &format!("\n{}: {}; next try in {} ms\n", segment.name, segment.trouble, segment.retry_in_ms);
+    }
+    text
+}
+
+fn segments(reply: &v1::StatusReply) -> String {
+    let head = ["segment", "address", ">up", ">waiting", ">warm", ">hit", ">late", ">cold", ">failed", ">pass"];
+    let mut table = Table::new(&[&head[..], &[">start ms", ">saved ms", ">wasted MB·s", ">idle MB·s"]].concat());
+    for s in &reply.segments {
+        let counts = [s.instances, s.waiting, s.warm, s.hit, s.late, s.cold, s.failed, s.pass];
+        let sums = [s.cold_start_ms, s.saved_ms, s.wasted_mb_s, s.idle_mb_s];
+        let words = [s.name.clone(), s.address.clone()].into_iter();
+        table.row(words.chain(counts.map(|count| count.to_string())).chain(sums.map(|sum| format!("{sum:.0}"))));
+    }
+    table.text()
+}
+
+fn instances(reply: &v1::StatusReply) -> String {
+    let mut table =
+        Table::new(&["instance", "state", "made by", "address", ">age", ">uses", ">connections", ">MiB"]);
+    for i in &reply.instances {
+        table.row([
+            i.name.clone(),
+            i.state.clone(),
+            i.origin.clone(),
+            i.address.clone(),
+            seconds(i.age_ms),
+            i.uses.to_string(),
+            i.open_connections.to_string(),
+            (i.memory_bytes >> 20).to_string(),
+        ]);
+    }
+    table.text()
+}
+
+pub(super) fn graphs(reply: &v1::GraphsReply) -> String {
+    if reply.graphs.is_empty() {
+        return "no execution graph is alive\n".into();
+    }
+    let mut table = Table::new(&["graph", "state", ">age", "segment", "instance", ">confidence", ">held", "used"]);
+    for graph in &reply.graphs {
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let first = |text: String| if index == 0 { text } else { String::new() };
+            table.row([
+                first(graph.id.clone()),
+                first(graph.state.clone()),
+                first(seconds(graph.age_ms)),
+                node.segment.clone(),
+                if node.instance.is_empty() { "planned".into() } else { node.instance.clone() },
+                format!("{:.2}", node.confidence),
+                seconds(node.held_ms),
+                if node.used { "yes" } else { "" }.into(),
+            ]);
+        }
+    }
+    table.text()
+}
+
+pub(super) fn forecasts(reply: &v1::ForecastsReply) -> String {
+    let mut text = String::new();
+    if !reply.forecasts.is_empty() {
+        let mut table = Table::new(&[">forecast", "after", "segment", ">position", ">confidence", ">in ms"]);
+        for forecast in &reply.forecasts {
+            for (index, step) in forecast.path.iter().enumerate() {
+                let first = |text: String| if index == 0 { text } else { String::new() };
+                table.row([
+                    first(forecast.id.to_string()),
+                    first(forecast.trigger.clone()),
+                    step.segment.clone(),
+                    step.position.to_string(),
+                    format!("{:.2}", step.confidence),
+                    step.expected_ms.to_string(),
+                ]);
+            }
+        }
+        text += &table.text();
+    }
+    if !reply.silence.is_empty() {
+        text += &format!("the last request led to no forecast: {}\n", reply.silence);
+    } else if reply.forecasts.is_empty() {
+        text += "no forecast: no request has been seen yet\n";
+    }
+    for line in &reply.explanation {
+        text += &format!("\n{}\n", line.replace(": ", "\n    "));
+    }
+    text
+}
+
+pub(super) fn profile(reply: &v1::ProfileReply, whole: bool) -> String {
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let mut table = Table::new(&["segment", ">calls", ">i/o", ">cpu", ">network", "most frequent"]);
+    for s in &reply.segments {
+        let most: Vec<_> = s.syscalls.iter().take(5).map(|call| call.name.as_str()).collect();
+        let shares = [percent(s.io), percent(s.cpu), percent(s.network)];
+        let [io, cpu, network] = shares;
+        table.row([s.segment.clone(), s.calls.to_string(), io, cpu, network, most.join(", ")]);
+    }
+    let mut text = table.text();
+    if whole {
+        let mut calls = Table::new(&["syscall", ">count"]);
+        for call in reply.segments.iter().flat_map(|segment| &segment.syscalls) {
+            calls.row([call.name.clone(), call.count.to_string()]);
+        }
+        text += &format!("\n{}", calls.text());
+    }
+    text
+}
+
+pub(super) fn probe(output: Output) -> anyhow::Result<()> {
+    let features = kernel::probe();
+    let word = |state| match state {
+        FeatureState::Supported => "works",
+        FeatureState::Missing => "MISSING",
+    };
+    if output == Output::Json {
+        let rows: Vec<_> = features
+            .iter()
+            .map(|f| serde_json::json!({ "feature": f.name, "state": word(f.state), "detail": f.detail, "remedy": f.remedy }))
+            .collect();
+        return say(&format!("{}\n", serde_json::to_string_pretty(&rows).context("JSON")?));
+    }
+    let mut table = Table::new(&["feature", "state", "detail", "remedy"]);
+    for feature in &features {
+        let words = [word(feature.state).to_owned(), feature.detail.clone(), feature.remedy.clone()];
+        table.row([feature.name.to_owned()].into_iter().chain(words));
+    }
+    say(&table.text())
+}
+
+fn seconds(ms: u64) -> String {
+    match ms {
+        0..10_000 => format!("{:.1} s", ms as f64 / 1000.0),
+        10_000..600_000 => format!("{} s", ms / 1000),
+        _ => format!("{} min", ms / 60_000),
+    }
+}

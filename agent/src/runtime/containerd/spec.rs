@@ -1,0 +1,193 @@
+//! How an instance is confined: its OCI runtime specification.
+//!
+//! In: what the segment asks for and what its image says. Out: the specification for runc, as JSON. Refuses an
+//! image without a program and one whose user is a name.
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::runtime::{ImageFault, ImageInfo, InstanceSpec};
+
+/// What a server that drops its privileges needs, and no more: no raw sockets, no device nodes.
+const CAPABILITIES: [&str; 9] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+];
+
+/// Files of the kernel that tell about the node or change it.
+const MASKED: [&str; 10] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PIDS_MAX: u64 = 4096;
+/// The period over which runc counts processor time.
+const CPU_PERIOD_US: u64 = 100_000;
+
+/// Writes the specification.
+pub(super) fn runtime_spec(
+    instance: &InstanceSpec,
+    image: &ImageInfo,
+    cgroup_parent: &Path,
+) -> Result<Value, ImageFault> {
+    let (uid, gid) = user(&image.user)?;
+    let directory = if image.working_dir.is_empty() { "/" } else { &image.working_dir };
+    let capabilities = json!(CAPABILITIES);
+    Ok(json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": { "uid": uid, "gid": gid },
+            "args": arguments(instance, image)?,
+            "env": environment(instance, image),
+            "cwd": directory,
+            "capabilities": {
+                "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
+            },
+            // No limits of files: those of containerd hold, which it may not be allowed to raise.
+            "noNewPrivileges": true,
+        },
+        "root": { "path": "rootfs", "readonly": false },
+        "hostname": instance.hostname,
+        "mounts": mounts(),
+        "linux": {
+            "cgroupsPath": cgroup_parent.join(instance.id.as_str()),
+            "namespaces": [
+                { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" },
+                { "type": "cgroup" }, { "type": "network", "path": instance.netns },
+            ],
+            "resources": {
+                "devices": [{ "allow": false, "access": "rwm" }],
+                "memory": { "limit": instance.memory_bytes },
+                "cpu": {
+                    "quota": u64::from(instance.cpu_millis) * (CPU_PERIOD_US / 1000),
+                    "period": CPU_PERIOD_US,
+                },
+                "pids": { "limit": PIDS_MAX },
+            },
+            "maskedPaths": MASKED,
+            "readonlyPaths": READ_ONLY,
+        },
+    }))
+}
+
+fn arguments(instance: &InstanceSpec, image: &ImageInfo) -> Result<Vec<String>, ImageFault> {
+    let own = || image.entrypoint.iter().chain(&image.cmd).cloned().collect();
+    let arguments: Vec<_> = instance.args.clone().unwrap_or_else(own);
+    if arguments.is_empty() { Err(ImageFault::NoProgram) } else { Ok(arguments) }
+}
+
+/// The image's, where the segment sets no other value; PATH as every shell expects it.
+fn environment(instance: &InstanceSpec, image: &ImageInfo) -> Vec<String> {
+    let name_of = |line: &str| line.split('=').next().unwrap_or_default().to_owned();
+    let mut lines: Vec<_> = instance.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    for line in image.env.iter().map(String::as_str).chain([DEFAULT_PATH]) {
+        if lines.iter().all(|known| name_of(known) != name_of(line)) {
+            lines.push(line.to_owned());
+        }
+    }
+    lines
+}
+
+fn user(text: &str) -> Result<(u32, u32), ImageFault> {
+    if text.is_empty() {
+        return Ok((0, 0));
+    }
+    let named = |_| ImageFault::NamedUser { user: text.to_owned() };
+    let (user, group) = text.split_once(':').unwrap_or((text, "0"));
+    let name_or_number = |text: &str| if text == "root" { Ok(0) } else { text.parse().map_err(named) };
+    Ok((name_or_number(user)?, name_or_number(group)?))
+}
+
+fn mounts() -> Value {
+    let closed = ["nosuid", "noexec", "nodev"];
+    json!([
+        { "destination": "/proc", "type": "proc", "source": "proc", "options": closed },
+        { "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+          "options": ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+        { "destination": "/dev/pts", "type": "devpts", "source": "devpts",
+          "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+        { "destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+          "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"] },
+        { "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": closed },
+        { "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"] },
+        { "destination": "/run", "type": "tmpfs", "source": "tmpfs",
+          "options": ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+        // An image from scratch has none, and programs count on it.
+        { "destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
+          "options": ["nosuid", "nodev", "mode=1777", "size=65536k"] },
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{ImageRef, InstanceId};
+
+    fn instance() -> InstanceSpec {
+        InstanceSpec {
+            id: InstanceId::new("cart-1").unwrap(),
+            graph: None,
+            segment: "cart".into(),
+            image: ImageRef::new("shop/cart:1"),
+            netns: "/run/weft/netns/cart-1".into(),
+            ip: [10, 201, 0, 2].into(),
+            memory_bytes: 64 << 20,
+            cpu_millis: 500,
+            env: vec![("MODE".into(), "shop".into())],
+            args: None,
+            hostname: "cart-1".into(),
+        }
+    }
+
+    fn image() -> ImageInfo {
+        ImageInfo {
+            digest: String::new(),
+            chain_id: String::new(),
+            env: vec!["MODE=none".into(), "LANG=C".into()],
+            entrypoint: vec!["/cart".into()],
+            cmd: vec!["serve".into()],
+            user: String::new(),
+            working_dir: String::new(),
+            size_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn the_segment_overrides_the_image() {
+        let spec = runtime_spec(&instance(), &image(), "/weft".as_ref()).unwrap();
+        assert_eq!(spec["process"]["args"], json!(["/cart", "serve"]));
+        assert_eq!(spec["process"]["env"], json!(["MODE=shop", "LANG=C", DEFAULT_PATH]));
+        assert_eq!(spec["linux"]["cgroupsPath"], "/weft/cart-1");
+        assert_eq!(spec["linux"]["resources"]["cpu"]["quota"], 50_000);
+        let args = Some(vec!["/other".into()]);
+        let spec = runtime_spec(&InstanceSpec { args, ..instance() }, &image(), "/weft".as_ref()).unwrap();
+        assert_eq!(spec["process"]["args"], json!(["/other"]));
+    }
+
+    #[test]
+    fn an_image_without_a_program_or_with_a_named_user_is_refused() {
+        let without = ImageInfo { entrypoint: vec![], cmd: vec![], ..image() };
+        let refused = runtime_spec(&instance(), &without, "/weft".as_ref());
+        assert!(matches!(refused, Err(ImageFault::NoProgram)));
+        assert!(matches!(user("node"), Err(ImageFault::NamedUser { .. })));
+        assert_eq!(user("1000:50").unwrap(), (1000, 50));
+        assert_eq!(user("root").unwrap(), (0, 0));
+    }
+}
