@@ -1,7 +1,71 @@
-//! Generates the control interface.
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! Embeds what the agent carries: kernel programs in Rust and in C, and the control interface. Everything it makes
+//! goes into OUT_DIR.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+fn main() -> anyhow::Result<()> {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").context("OUT_DIR")?);
+    let agent = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR")?);
+    let root = agent.parent().context("the agent has a parent folder")?;
+    for path in ["ebpf/probes/src", "ebpf/probes/Cargo.toml", "ebpf/probes/Cargo.lock", "ebpf/core", "ebpf/abi/src"] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    println!("cargo::rerun-if-changed=proto");
+
+    let object = weft_ebpf_build::probes(root, &out.join("probes"))?;
+    std::fs::copy(object, out.join("weft-probes")).context("the kernel programs' object")?;
+    std::fs::write(out.join("weft_abi.h"), header()?)?;
+    for program in ["sockets", "syscalls"] {
+        skeleton(root, &out, program)?;
+    }
+    // Fields that stages do not set are shown as they are: a listing keeps its columns.
     tonic_prost_build::configure()
         .type_attribute(".", "#[derive(serde::Serialize)]")
-        .compile_protos(&["proto/weft.proto"], &["proto"])?;
-    Ok(())
+        .compile_protos(&["proto/weft.proto"], &["proto"])
+        .context("proto/weft.proto (a missing protoc: apt-get install protobuf-compiler)")
+}
+
+/// Compiles one C program into a skeleton.
+fn skeleton(root: &Path, out: &Path, program: &str) -> anyhow::Result<()> {
+    let clang = ["clang-19", "clang"].into_iter().find(|name| {
+        std::process::Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
+    });
+    let Some(clang) = clang else { bail!("clang is missing. On Debian: apt-get install clang-19") };
+    let include = |path: &Path| format!("-I{}", path.display());
+    let core = root.join("ebpf/core");
+    libbpf_cargo::SkeletonBuilder::new()
+        .source(core.join(format!("{program}.bpf.c")))
+        .clang(clang)
+        .clang_args([include(&core), include(out), "-Wall".into(), "-Werror".into()])
+        .build_and_generate(out.join(format!("{program}.skel.rs")))
+        .with_context(|| format!("ebpf/core/{program}.bpf.c"))
+}
+
+/// The ABI for the C programs, from the same numbers that the Rust side uses.
+fn header() -> anyhow::Result<String> {
+    let mut text = String::from("/* Generated from ebpf/abi by agent/build.rs. */\n#pragma once\n\n");
+    let numbers = [
+        ("WEFT_WATCHED_MAX", u64::from(weft_abi::WATCHED_MAX)),
+        ("WEFT_PROFILES_MAX", u64::from(weft_abi::PROFILES_MAX)),
+        ("WEFT_SYSCALLS", weft_abi::SYSCALLS as u64),
+    ];
+    for (name, number) in numbers {
+        writeln!(text, "#define {name} {number}")?;
+    }
+    text += "\nstruct weft_listening {\n\t__u64 cgroup_id;\n\t__u64 at_ns;\n\t__u32 port;\n\t__u32 pad;\n};\n";
+    text += "\nstruct weft_watched {\n\t__u32 port;\n\t__s32 open;\n};\n\n";
+    use std::mem::offset_of;
+    let places = [
+        ("sizeof(struct weft_listening)", size_of::<weft_abi::Listening>()),
+        ("__builtin_offsetof(struct weft_listening, port)", offset_of!(weft_abi::Listening, port)),
+        ("sizeof(struct weft_watched)", size_of::<weft_abi::Watched>()),
+        ("__builtin_offsetof(struct weft_watched, open)", offset_of!(weft_abi::Watched, open)),
+    ];
+    for (place, value) in places {
+        writeln!(text, "_Static_assert({place} == {value}, \"both sides agree\");")?;
+    }
+    Ok(text)
 }

@@ -1,39 +1,196 @@
-//! The one door to aya and libbpf-rs.
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-pub const MARK: u32 = 0x7765_6674;
-pub const SYSCALLS: usize = 512;
+//! The one door to aya and libbpf-rs. In: a cgroup subtree to watch, routes, cgroups to count. Out: captured segments,
+//! listening sockets, counts. Refuses a kernel that lacks what it needs, and says what that is.
+//!
+//! Nothing is pinned: when this process ends, however it ends, the kernel detaches every program and flows take the
+//! ordinary way.
+
+#![expect(unsafe_code, reason = "records of the kernel's maps and rings are read as they lie")]
+
+mod capture;
+mod cgroup;
+mod links;
+mod probe;
+mod redirect;
+mod ring;
+mod sockets;
+mod syscalls;
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aya::maps::{MapData, PerCpuArray};
+use weft_abi::{Endpoint, counter};
+
+pub use capture::{CaptureRing, CapturedSegment};
+pub use cgroup::{cgroup_id, cgroup2_mount};
+pub use links::Links;
+pub use probe::{Feature, FeatureState, probe};
+pub use redirect::{RouteKey, RouteTable};
+pub use sockets::{Connections, ListenRing, Listening};
+pub use syscalls::{SYSCALLS, SyscallProfiles, syscall_name};
+
+/// The mark of the agent's own connections: they are neither redirected nor captured twice.
+pub const MARK: u32 = weft_abi::MARK;
+
+/// Why the kernel does not do what is asked.
 #[derive(Debug, thiserror::Error)]
-#[error("stub")]
-pub struct KernelError;
-pub struct KernelOptions { pub cgroup: PathBuf, pub capture_ring_bytes: u32 }
-pub struct Links;
-pub struct Kernel { pub captures: CaptureRing, pub listens: ListenRing, pub routes: RouteTable, pub connections: Connections, pub syscalls: SyscallProfiles, pub counters: KernelCounters, pub links: Links }
-impl Kernel { pub fn load(_: &KernelOptions) -> Result<Self, KernelError> { Err(KernelError) } }
-pub struct CapturedSegment { pub at_ns: u64, pub client: SocketAddr, pub server: SocketAddr, pub client_cgroup: u64, pub server_cgroup: u64, pub seq: u32, pub segment_len: u32, pub payload: Vec<u8>, pub flags: u32 }
-impl CapturedSegment { pub fn is_proxied(&self)->bool { false } }
-pub struct CaptureRing;
-impl CaptureRing { pub async fn next(&mut self) -> Result<CapturedSegment, KernelError> { Err(KernelError) } }
-pub struct Listening { pub cgroup_id: u64, pub port: u16, pub at_ns: u64 }
-pub struct ListenRing;
-impl ListenRing { pub async fn next(&mut self) -> Result<Listening, KernelError> { Err(KernelError) } }
+pub enum KernelError {
+    /// There is no cgroup2 mount.
+    #[error("no cgroup2 file system is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup/unified")]
+    NoCgroup2,
+    /// A cgroup cannot be opened.
+    #[error("cgroup {}: {source}", path.display())]
+    Cgroup {
+        /// Its folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The Rust programs cannot be loaded.
+    #[error("the programs cannot be loaded: {0}")]
+    Load(#[source] Box<aya::EbpfError>),
+    /// One program cannot be loaded or attached.
+    #[error("program {name}: {source}")]
+    Program {
+        /// Its name.
+        name: &'static str,
+        /// What the kernel, or the verifier, said.
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// The object lacks a part that this agent was built with.
+    #[error("the programs have no {0}; build the agent anew")]
+    Absent(&'static str),
+    /// A map refuses.
+    #[error("map {name}: {source}")]
+    Map {
+        /// Its name.
+        name: &'static str,
+        /// What the kernel said.
+        source: Box<aya::maps::MapError>,
+    },
+    /// A C program or one of its maps refuses.
+    #[error("{name}: {source}")]
+    Core {
+        /// The program or map.
+        name: &'static str,
+        /// What libbpf said.
+        source: libbpf_rs::Error,
+    },
+    /// A ring cannot be waited on.
+    #[error("ring {name}: {source}")]
+    Ring {
+        /// Its name.
+        name: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// All places are taken.
+    #[error("all {max} places for {what} are taken")]
+    Full {
+        /// What they are for.
+        what: &'static str,
+        /// How many there are.
+        max: u32,
+    },
+}
+
+/// What to watch.
+#[derive(Debug, Clone)]
+pub struct KernelOptions {
+    /// Folder of the cgroup2 subtree.
+    pub cgroup: PathBuf,
+    /// Bytes of the capture ring: a power of two, at least a page.
+    pub capture_ring_bytes: u32,
+}
+
+/// Everything that is loaded, each part to be handed to whom it serves.
+pub struct Kernel {
+    /// Captured segments.
+    pub captures: CaptureRing,
+    /// Sockets that began to listen.
+    pub listens: ListenRing,
+    /// Where dialled addresses lead.
+    pub routes: RouteTable,
+    /// Open connections of instances.
+    pub connections: Connections,
+    /// Syscalls of instances.
+    pub syscalls: SyscallProfiles,
+    /// What the programs counted.
+    pub counters: KernelCounters,
+    /// Keeps the programs attached; dropping it detaches them.
+    pub links: Links,
+}
+
+impl Kernel {
+    /// Loads all programs and attaches them.
+    ///
+    /// # Errors
+    /// [`KernelError`]; nothing stays attached.
+    pub fn load(options: &KernelOptions) -> Result<Self, KernelError> {
+        let mut object = links::object(options.capture_ring_bytes)?;
+        let captures = CaptureRing::new(take(&mut object, "SEGMENTS")?)?;
+        let routes = RouteTable::new(take(&mut object, "ROUTES")?)?;
+        let counters = KernelCounters::new(take(&mut object, "COUNTERS")?)?;
+        let (sockets, listens, connections) = sockets::load()?;
+        // Attached last: what they fill is there to be read.
+        let links = Links::attach(object, sockets, &options.cgroup)?;
+        Ok(Self { captures, listens, routes, connections, syscalls: SyscallProfiles::default(), counters, links })
+    }
+}
+
+fn take(object: &mut aya::Ebpf, name: &'static str) -> Result<aya::maps::Map, KernelError> {
+    object.take_map(name).ok_or(KernelError::Absent(name))
+}
+
+fn map_error<E: Into<aya::maps::MapError>>(name: &'static str) -> impl FnOnce(E) -> KernelError {
+    move |source| KernelError::Map { name, source: Box::new(source.into()) }
+}
+
+/// What the programs counted since they were attached.
 #[derive(Clone)]
-pub struct RouteTable;
-pub struct RouteKey { pub caller: Option<u64>, pub dial: SocketAddr }
-impl RouteTable { pub fn set(&self, _: &RouteKey, _: &[SocketAddr]) -> Result<(), KernelError> { Ok(()) } pub fn remove(&self, _: &RouteKey) -> Result<(), KernelError> { Ok(()) } }
-#[derive(Clone)]
-pub struct Connections;
-impl Connections { pub fn watch(&self, _: u64, _: u16) -> Result<(), KernelError> { Ok(()) } pub fn unwatch(&self, _: u64) {} pub fn open(&self, _: u64) -> u32 { 0 } }
-#[derive(Clone)]
-pub struct SyscallProfiles;
-impl SyscallProfiles { pub fn track(&self, _: u64) -> Result<(), KernelError> { Ok(()) } pub fn untrack(&self, _: u64) {} pub fn read(&self, _: u64) -> Result<Vec<u64>, KernelError> { Ok(vec![]) } }
-pub fn syscall_name(_: usize) -> String { String::new() }
-#[derive(Clone)]
-pub struct KernelCounters;
-impl KernelCounters { pub fn captured(&self) -> u64 { 0 } pub fn capture_drops(&self) -> u64 { 0 } pub fn redirected(&self) -> u64 { 0 } pub fn passed(&self) -> u64 { 0 } }
-pub fn cgroup2_mount() -> Result<PathBuf, KernelError> { Err(KernelError) }
-pub fn cgroup_id(_: &Path) -> Result<u64, KernelError> { Err(KernelError) }
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FeatureState { Supported, Missing }
-pub struct Feature { pub name: &'static str, pub state: FeatureState, pub detail: String, pub remedy: String }
-pub fn probe() -> Vec<Feature> { vec![] }
+pub struct KernelCounters(Arc<Mutex<PerCpuArray<MapData, u64>>>);
+
+impl KernelCounters {
+    fn new(map: aya::maps::Map) -> Result<Self, KernelError> {
+        Ok(Self(Arc::new(Mutex::new(PerCpuArray::try_from(map).map_err(map_error("COUNTERS"))?))))
+    }
+
+    fn read(&self, index: u32) -> u64 {
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        map.get(&index, 0).map_or(0, |values| values.iter().sum())
+    }
+
+    /// Segments handed to the agent.
+    pub fn captured(&self) -> u64 {
+        self.read(counter::CAPTURED)
+    }
+
+    /// Segments that found the ring full.
+    pub fn capture_drops(&self) -> u64 {
+        self.read(counter::DROPPED)
+    }
+
+    /// Connections redirected.
+    pub fn redirected(&self) -> u64 {
+        self.read(counter::REDIRECTED)
+    }
+
+    /// Connections that no route named.
+    pub fn passed(&self) -> u64 {
+        self.read(counter::PASSED)
+    }
+}
+
+fn endpoint(address: SocketAddr) -> Endpoint {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    Endpoint { address: ip.octets(), port_be: address.port().to_be(), pad: [0; 6] }
+}
+
+fn socket_address(endpoint: &Endpoint) -> SocketAddr {
+    let ip = Ipv6Addr::from(endpoint.address).to_canonical();
+    SocketAddr::new(ip, u16::from_be(endpoint.port_be))
+}

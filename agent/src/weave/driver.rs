@@ -187,7 +187,10 @@ impl<R: Runtime> Driver<R> {
                 _ = tick.tick() => self.beat(),
             }
             if !self.drained.is_empty() && self.weaver.is_empty() {
-                self.drained.drain(..).for_each(|done| drop(done.send(())));
+                for done in self.drained.drain(..) {
+                    // Whoever waited may have given up.
+                    let _ = done.send(());
+                }
                 return;
             }
         }

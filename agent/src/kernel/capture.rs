@@ -1,0 +1,78 @@
+//! Captured segments. In: records of the ring. Out: addresses, cgroups and bytes.
+
+use std::net::SocketAddr;
+
+use aya::maps::Map;
+use weft_abi::{FLAG_EGRESS, FLAG_PROXIED, SegmentHeader};
+
+use super::ring::Ring;
+use super::{KernelError, socket_address};
+
+/// A segment from client to server that begins a request head or continues one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapturedSegment {
+    /// When it was seen, monotonic nanoseconds.
+    pub at_ns: u64,
+    /// Who opened the connection.
+    pub client: SocketAddr,
+    /// Who was called.
+    pub server: SocketAddr,
+    /// Cgroup of the client; 0 if it is not on this node.
+    pub client_cgroup: u64,
+    /// Cgroup of the server; 0 if it is not on this node.
+    pub server_cgroup: u64,
+    /// TCP sequence number of the first byte.
+    pub seq: u32,
+    /// Bytes of the segment on the wire.
+    pub segment_len: u32,
+    /// Its first bytes, 4096 at most.
+    pub payload: Vec<u8>,
+    flags: u32,
+}
+
+impl CapturedSegment {
+    /// Whether the agent sent it on behalf of a request that was seen before.
+    pub fn is_proxied(&self) -> bool {
+        self.flags & FLAG_PROXIED != 0
+    }
+
+    /// Whether it was seen as it left the client, since its server is elsewhere.
+    pub fn is_egress(&self) -> bool {
+        self.flags & FLAG_EGRESS != 0
+    }
+}
+
+/// The ring of captured segments.
+pub struct CaptureRing(Ring);
+
+impl CaptureRing {
+    pub(super) fn new(map: Map) -> Result<Self, KernelError> {
+        Ok(Self(Ring::new("SEGMENTS", map)?))
+    }
+
+    /// The next segment; waits for one.
+    ///
+    /// # Errors
+    /// [`KernelError::Ring`].
+    pub async fn next(&mut self) -> Result<CapturedSegment, KernelError> {
+        self.0.next(segment).await
+    }
+}
+
+fn segment(record: &[u8]) -> Option<CapturedSegment> {
+    let head = record.get(..size_of::<SegmentHeader>())?;
+    // SAFETY: any bytes are a header (integers and arrays of them, no padding), and there are enough of them.
+    let header = unsafe { std::ptr::read_unaligned(head.as_ptr().cast::<SegmentHeader>()) };
+    let payload = record.get(size_of::<SegmentHeader>()..)?.get(..header.copied_len as usize)?;
+    Some(CapturedSegment {
+        at_ns: header.at_ns,
+        client: socket_address(&header.key.client),
+        server: socket_address(&header.key.server),
+        client_cgroup: header.client_cgroup,
+        server_cgroup: header.server_cgroup,
+        seq: header.seq,
+        segment_len: header.segment_len,
+        payload: payload.to_vec(),
+        flags: header.flags,
+    })
+}

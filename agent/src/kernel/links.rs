@@ -1,0 +1,70 @@
+//! Attaching. In: loaded objects and a cgroup. Out: links that hold until they are dropped.
+
+use std::path::Path;
+
+use aya::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program};
+use aya::{Ebpf, EbpfLoader};
+
+use super::KernelError;
+
+/// The programs, built from `ebpf/probes`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/weft-probes"));
+
+const CONNECTS: [&str; 4] =
+    ["redirect_connect4", "redirect_connect6", "redirect_getpeername4", "redirect_getpeername6"];
+
+/// Keeps programs attached; dropping it detaches them.
+pub struct Links {
+    /// Holds the cgroup programs with their links.
+    _object: Ebpf,
+    _sockets: libbpf_rs::Link,
+}
+
+pub(super) fn object(capture_ring_bytes: u32) -> Result<Ebpf, KernelError> {
+    let mut loader = EbpfLoader::new();
+    loader.map_max_entries("SEGMENTS", capture_ring_bytes);
+    loader.load(OBJECT).map_err(|error| KernelError::Load(Box::new(error)))
+}
+
+impl Links {
+    pub(super) fn attach(mut object: Ebpf, sockets: libbpf_rs::Link, cgroup: &Path) -> Result<Self, KernelError> {
+        let folder = std::fs::File::open(cgroup)
+            .map_err(|source| KernelError::Cgroup { path: cgroup.into(), source })?;
+        // Redirects before capture: a request is never seen headed for where it does not go.
+        for name in CONNECTS {
+            connect(&mut object, name, &folder)?;
+        }
+        skb(&mut object, "capture_egress", CgroupSkbAttachType::Egress, &folder)?;
+        skb(&mut object, "capture_ingress", CgroupSkbAttachType::Ingress, &folder)?;
+        Ok(Self { _object: object, _sockets: sockets })
+    }
+}
+
+fn program<'a, P>(object: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, KernelError>
+where
+    &'a mut P: TryFrom<&'a mut Program, Error = aya::programs::ProgramError>,
+{
+    let program = object.program_mut(name).ok_or(KernelError::Absent(name))?;
+    program.try_into().map_err(|source| KernelError::Program { name, source: Box::new(source) })
+}
+
+fn connect(object: &mut Ebpf, name: &'static str, folder: &std::fs::File) -> Result<(), KernelError> {
+    let failed = |source| KernelError::Program { name, source: Box::new(source) };
+    let program: &mut CgroupSockAddr = program(object, name)?;
+    program.load().map_err(failed)?;
+    program.attach(folder, CgroupAttachMode::Single).map_err(failed)?;
+    Ok(())
+}
+
+fn skb(
+    object: &mut Ebpf,
+    name: &'static str,
+    attach_type: CgroupSkbAttachType,
+    folder: &std::fs::File,
+) -> Result<(), KernelError> {
+    let failed = |source| KernelError::Program { name, source: Box::new(source) };
+    let program: &mut CgroupSkb = program(object, name)?;
+    program.load().map_err(failed)?;
+    program.attach(folder, attach_type, CgroupAttachMode::Single).map_err(failed)?;
+    Ok(())
+}

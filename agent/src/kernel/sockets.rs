@@ -1,0 +1,102 @@
+//! Sockets of instances. In: which cgroups to watch. Out: who began to listen, how many connections are open.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use weft_abi::{WATCHED_MAX, Watched};
+
+use super::KernelError;
+use super::ring::Ring;
+
+mod skeleton {
+    #![expect(clippy::all, unsafe_code, unreachable_pub, reason = "generated")]
+    #![expect(clippy::undocumented_unsafe_blocks, clippy::allow_attributes_without_reason, reason = "generated")]
+    include!(concat!(env!("OUT_DIR"), "/sockets.skel.rs"));
+}
+
+/// A socket of a watched cgroup began to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listening {
+    /// The cgroup.
+    pub cgroup_id: u64,
+    /// The port.
+    pub port: u16,
+    /// When, monotonic nanoseconds.
+    pub at_ns: u64,
+}
+
+/// The ring of listening sockets.
+pub struct ListenRing(Ring);
+
+impl ListenRing {
+    /// The next one; waits for it.
+    ///
+    /// # Errors
+    /// [`KernelError::Ring`].
+    pub async fn next(&mut self) -> Result<Listening, KernelError> {
+        self.0.next(listening).await
+    }
+}
+
+fn listening(record: &[u8]) -> Option<Listening> {
+    let bytes = record.get(..size_of::<weft_abi::Listening>())?;
+    // SAFETY: any bytes are such a record (integers, no padding), and there are enough of them.
+    let record = unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast::<weft_abi::Listening>()) };
+    Some(Listening { cgroup_id: record.cgroup_id, port: record.port as u16, at_ns: record.at_ns })
+}
+
+/// Open connections of watched cgroups.
+#[derive(Clone)]
+pub struct Connections(Arc<MapHandle>);
+
+impl Connections {
+    /// Watches a cgroup: its listening sockets are told, and connections to `port` counted.
+    ///
+    /// # Errors
+    /// [`KernelError::Full`] or [`KernelError::Core`].
+    pub fn watch(&self, cgroup_id: u64, port: u16) -> Result<(), KernelError> {
+        let mut value = [0; size_of::<Watched>()];
+        value[..4].copy_from_slice(&u32::from(port).to_ne_bytes());
+        self.0.update(&cgroup_id.to_ne_bytes(), &value, MapFlags::ANY).map_err(|source| {
+            if source.kind() == libbpf_rs::ErrorKind::Other && source.to_string().contains("os error 7") {
+                return KernelError::Full { what: "watched instances", max: WATCHED_MAX };
+            }
+            KernelError::Core { name: "watched", source }
+        })
+    }
+
+    /// Stops watching; a cgroup that is not watched is none to stop.
+    pub fn unwatch(&self, cgroup_id: u64) {
+        // The only other failure is a bad descriptor, which an open map has not.
+        let _ = self.0.delete(&cgroup_id.to_ne_bytes());
+    }
+
+    /// Connections to the cgroup's port that are open now; 0 if it is not watched.
+    pub fn open(&self, cgroup_id: u64) -> u32 {
+        let value = self.0.lookup(&cgroup_id.to_ne_bytes(), MapFlags::ANY).ok().flatten();
+        let open = value.and_then(|value| Some(i32::from_ne_bytes(value.get(4..8)?.try_into().ok()?)));
+        open.unwrap_or(0).max(0) as u32
+    }
+}
+
+/// Loads the program and attaches it: it does nothing for cgroups that are not watched.
+pub(super) fn load() -> Result<(libbpf_rs::Link, ListenRing, Connections), KernelError> {
+    let failed = |source| KernelError::Core { name: "socket_state", source };
+    let mut storage = std::mem::MaybeUninit::uninit();
+    let open = skeleton::SocketsSkelBuilder::default().open(&mut storage).map_err(failed)?;
+    let skeleton = open.load().map_err(failed)?;
+    let watched = MapHandle::try_from(&skeleton.maps.watched).map_err(failed)?;
+    let listens = adopt("listens", &skeleton.maps.listens)?;
+    let link = skeleton.progs.socket_state.attach().map_err(failed)?;
+    Ok((link, ListenRing(listens), Connections(Arc::new(watched))))
+}
+
+/// The other library's ring, read in the same way as our own.
+fn adopt(name: &'static str, map: &impl MapCore) -> Result<Ring, KernelError> {
+    let fd: OwnedFd =
+        map.as_fd().try_clone_to_owned().map_err(|source| KernelError::Ring { name, source })?;
+    let data = aya::maps::MapData::from_fd(fd).map_err(super::map_error(name))?;
+    Ring::new(name, aya::maps::Map::RingBuf(data))
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 OR MIT
+//! Sockets of watched instances. In: state changes of every TCP socket. Out: in a ring, that an instance listens; in a
+//! map, how many connections to its port are open. The cgroup is read from the socket: most changes happen in softirq,
+//! where there is no task to ask.
+#include "kernel.h"
+#include "weft_abi.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEFT_WATCHED_MAX);
+	__type(key, __u64);
+	__type(value, struct weft_watched);
+} watched SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} listens SEC(".maps");
+
+/* Marks the sockets that were counted as open, so that each is taken off once, whichever way it ends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u64);
+} counted SEC(".maps");
+
+static __always_inline void listening(__u64 cgroup_id, __u32 port)
+{
+	struct weft_listening *record = bpf_ringbuf_reserve(&listens, sizeof(*record), 0);
+
+	if (!record)
+		return;
+	record->cgroup_id = cgroup_id;
+	record->at_ns = bpf_ktime_get_ns();
+	record->port = port;
+	record->pad = 0;
+	bpf_ringbuf_submit(record, 0);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(socket_state, struct sock *sk, int before, int after)
+{
+	if (after == TCP_CLOSE) {
+		__u64 *owner = bpf_sk_storage_get(&counted, sk, 0, 0);
+		struct weft_watched *instance = owner ? bpf_map_lookup_elem(&watched, owner) : 0;
+
+		if (instance && instance->open > 0)
+			__sync_fetch_and_add(&instance->open, -1);
+		if (owner)
+			bpf_sk_storage_delete(&counted, sk);
+		return 0;
+	}
+	if (after != TCP_LISTEN && !(before == TCP_SYN_RECV && after == TCP_ESTABLISHED))
+		return 0;
+
+	__u64 cgroup_id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+	struct weft_watched *instance = bpf_map_lookup_elem(&watched, &cgroup_id);
+
+	if (!instance)
+		return 0;
+	__u32 port = BPF_CORE_READ(sk, __sk_common.skc_num);
+
+	if (after == TCP_LISTEN) {
+		listening(cgroup_id, port);
+	} else if (port == instance->port) {
+		if (bpf_sk_storage_get(&counted, sk, &cgroup_id, BPF_SK_STORAGE_GET_F_CREATE))
+			__sync_fetch_and_add(&instance->open, 1);
+	}
+	return 0;
+}
