@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::kernel::{Connections, RouteTable};
 use crate::learn;
 use crate::metrics;
-use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, RuntimeError};
+use crate::runtime::{Cgroup, Created, ImageRef, InstanceId, InstanceSpec, Runtime, RuntimeError};
 
 /// Messages that wait for the driver.
 pub const MESSAGES_MAX: usize = 4096;
@@ -457,19 +457,7 @@ async fn make<R: Runtime>(
         args: None,
         hostname: name.to_string(),
     };
-    let made = loop {
-        match tools.runtime.create(&spec).await {
-            Ok(made) => break made,
-            // A containerd that restarts comes back; the caller's own deadline bounds the wait.
-            Err(error @ (RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. })) => {
-                if began.elapsed() >= rules.start_timeout {
-                    return Err(error.to_string());
-                }
-                tokio::time::sleep(RETRY).await;
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    };
+    let made = create(tools, &spec, began + rules.start_timeout).await.map_err(|error| error.to_string())?;
     for (phase, took) in &made.phases {
         metrics::phase(&rules.name, phase.name(), *took);
     }
@@ -480,6 +468,27 @@ async fn make<R: Runtime>(
     tools.runtime.start(name).await.map_err(|error| error.to_string())?;
     metrics::created(&rules.name, began.elapsed());
     Ok(())
+}
+
+/// A containerd that restarts comes back, and one that is slow may have done what it did not answer to; the caller's own
+/// deadline bounds the wait.
+async fn create<R: Runtime>(tools: &Tools<R>, spec: &InstanceSpec, until: Instant) -> Result<Created, RuntimeError> {
+    loop {
+        let error = match tools.runtime.create(spec).await {
+            Err(error @ (RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. })) => error,
+            result => return result,
+        };
+        loop {
+            if Instant::now() >= until {
+                return Err(error);
+            }
+            tokio::time::sleep(RETRY).await;
+            // What was made unheard is in the way of the next try.
+            if tools.runtime.remove(&spec.id).await.is_ok() {
+                break;
+            }
+        }
+    }
 }
 
 async fn clear<R: Runtime>(tools: &Tools<R>, name: &InstanceId) -> Result<(), String> {
