@@ -29,7 +29,8 @@ impl Weaver {
             None => {
                 let number = self.number();
                 let state = GraphState::Planned;
-                self.graphs.insert(number, Graph { number, state, planned_ms: now_ms, draining_ms: 0, nodes });
+                self.graphs
+                    .insert(number, Graph { number, state, planned_ms: now_ms, draining_ms: 0, nodes });
                 self.actions.push(Action::Note(Note::Graph { graph: number, state, cause: "forecast" }));
             }
         }
@@ -105,7 +106,11 @@ impl Weaver {
         let mut planned = Vec::new();
         for graph in self.graphs.values().filter(|graph| graph.state != GraphState::Draining) {
             for (index, node) in graph.nodes.iter().enumerate() {
-                if node.instance.is_none() && !node.used && node.start_ms <= now_ms && node.deadline_ms > now_ms {
+                if node.instance.is_none()
+                    && !node.used
+                    && node.start_ms <= now_ms
+                    && node.deadline_ms > now_ms
+                {
                     planned.push((graph.number, index, node.worth));
                 }
             }
@@ -117,12 +122,15 @@ impl Weaver {
     }
 
     fn weave_node(&mut self, number: u64, index: usize, now_ms: u64) {
-        let Some(node) = self.graphs.get(&number).and_then(|graph| graph.nodes.get(index)).cloned() else { return };
+        let Some(node) = self.graphs.get(&number).and_then(|graph| graph.nodes.get(index)).cloned() else {
+            return;
+        };
         let stands = self.standing(node.segment);
         if stands.is_none() && !self.may_create(node.segment, now_ms) {
             return;
         }
-        let instance = stands.unwrap_or_else(|| self.create(node.segment, Origin::Forecast, Some(number), now_ms));
+        let instance =
+            stands.unwrap_or_else(|| self.create(node.segment, Origin::Forecast, Some(number), now_ms));
         if let Some(node) = self.graphs.get_mut(&number).and_then(|graph| graph.nodes.get_mut(index)) {
             node.instance = Some(instance);
         }
@@ -138,9 +146,10 @@ impl Weaver {
 
     /// Whether one more instance may be made ahead of demand.
     fn may_create(&self, segment: usize, now_ms: u64) -> bool {
-        let making = self.instances.values().filter(|i| {
-            i.origin == Origin::Forecast && i.state == super::InstanceState::Creating
-        });
+        let making = self
+            .instances
+            .values()
+            .filter(|i| i.origin == Origin::Forecast && i.state == super::InstanceState::Creating);
         self.trouble[segment].until_ms <= now_ms
             && making.count() < self.rules.creating
             && self.instances.len() < self.rules.instances
@@ -150,14 +159,21 @@ impl Weaver {
     /// A request needs room: what was made ahead of demand and is not used yields, least worthy first.
     pub(super) fn make_room(&mut self, segment: usize, now_ms: u64) {
         let need = self.rules.segments[segment].memory_bytes;
-        if self.instances.len() >= self.rules.instances || self.reserved_bytes() + need > self.rules.memory_bytes {
+        if self.instances.len() >= self.rules.instances
+            || self.reserved_bytes() + need > self.rules.memory_bytes
+        {
             let worth = |number: u64| {
-                let of = self.graphs.values().flat_map(|graph| &graph.nodes).filter(|n| n.instance == Some(number));
+                let of = self
+                    .graphs
+                    .values()
+                    .flat_map(|graph| &graph.nodes)
+                    .filter(|n| n.instance == Some(number));
                 of.map(|node| node.worth).fold(0.0, f64::max)
             };
-            let idle = self.instances.values().filter(|i| {
-                i.is_speculative() && i.open == 0 && i.state == super::InstanceState::Ready
-            });
+            let idle = self
+                .instances
+                .values()
+                .filter(|i| i.is_speculative() && i.open == 0 && i.state == super::InstanceState::Ready);
             let least = idle.map(|i| (i.number, worth(i.number))).min_by(|a, b| a.1.total_cmp(&b.1));
             // One for one: the request does not wait for the removal, which counts until it is done.
             if let Some((number, _)) = least {

@@ -32,8 +32,10 @@ pub struct Route {
 pub(super) fn desired(weaver: &Weaver) -> BTreeMap<RouteKey, Vec<SocketAddr>> {
     let mut table = BTreeMap::new();
     for (index, segment) in weaver.rules.segments.iter().enumerate() {
-        let open = weaver.instances.values().filter(|instance| instance.segment == index && instance.is_open());
-        let mut backends: Vec<SocketAddr> = open.filter_map(|instance| instance.address).take(BACKENDS_MAX).collect();
+        let open =
+            weaver.instances.values().filter(|instance| instance.segment == index && instance.is_open());
+        let mut backends: Vec<SocketAddr> =
+            open.filter_map(|instance| instance.address).take(BACKENDS_MAX).collect();
         if backends.is_empty() && segment.miss == Miss::Activate {
             backends.extend(segment.activator);
         }
@@ -53,9 +55,13 @@ fn links(weaver: &Weaver, table: &mut BTreeMap<RouteKey, Vec<SocketAddr>>) {
     // Instances can be shared; the youngest graph's link is the one that was forecast last.
     for graph in weaver.graphs.values().filter(|graph| graph.is_linked()) {
         for from in &graph.nodes {
-            let Some(caller) = standing(&from.instance).and_then(|instance| instance.cgroup_id) else { continue };
+            let Some(caller) = standing(&from.instance).and_then(|instance| instance.cgroup_id) else {
+                continue;
+            };
             for to in graph.nodes.iter().filter(|to| to.segment != from.segment) {
-                let Some(address) = standing(&to.instance).and_then(|instance| instance.address) else { continue };
+                let Some(address) = standing(&to.instance).and_then(|instance| instance.address) else {
+                    continue;
+                };
                 let dial = weaver.rules.segments[to.segment].address;
                 table.insert(RouteKey { caller: Some(caller), dial }, vec![address]);
             }

@@ -119,7 +119,9 @@ impl Weaver {
         match input {
             Input::Forecast(forecast) => self.plan(&forecast, now_ms),
             Input::Demand { waiter, segment } => self.demand(waiter, segment, now_ms),
-            Input::Withdrawn { waiter } => self.waiting.iter_mut().for_each(|queue| queue.retain(|w| w.id != waiter)),
+            Input::Withdrawn { waiter } => {
+                self.waiting.iter_mut().for_each(|queue| queue.retain(|w| w.id != waiter))
+            }
             Input::Created { instance, address, cgroup_id } => {
                 if let Some(instance) = self.instances.get_mut(&instance) {
                     (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
@@ -170,7 +172,8 @@ impl Weaver {
             return self.admit(waiter, number, Found::Ready, now_ms);
         }
         if self.trouble[segment].until_ms > now_ms {
-            let (cause, wait) = (self.trouble[segment].cause.clone(), self.trouble[segment].until_ms - now_ms);
+            let (cause, wait) =
+                (self.trouble[segment].cause.clone(), self.trouble[segment].until_ms - now_ms);
             return self.refuse(waiter, cause, wait);
         }
         if self.waiting[segment].len() >= WAITERS_MAX || self.draining {
@@ -189,7 +192,8 @@ impl Weaver {
         if self.draining || self.instances.values().any(|i| i.segment == segment && i.is_open()) {
             return;
         }
-        let found = self.instances.values_mut().find(|i| i.segment == segment && i.state == InstanceState::Draining);
+        let found =
+            self.instances.values_mut().find(|i| i.segment == segment && i.state == InstanceState::Draining);
         if let Some(instance) = found {
             instance.state = InstanceState::Serving;
             instance.used_ms = Some(now_ms);
@@ -318,7 +322,8 @@ impl Weaver {
             self.note_instance(number, "used");
         }
         for graph in self.graphs.values_mut() {
-            let expected = |node: &&mut super::Node| node.segment == segment && node.asker == asker && !node.used;
+            let expected =
+                |node: &&mut super::Node| node.segment == segment && node.asker == asker && !node.used;
             if let Some(node) = graph.nodes.iter_mut().find(expected) {
                 node.used = true;
                 node.deadline_ms = now_ms;
@@ -330,7 +335,8 @@ impl Weaver {
         let number = self.number();
         let mut instance = Instance::new(number, name, segment, Origin::Adopted, now_ms);
         (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
-        (instance.state, instance.ready_ms, instance.used_ms) = (InstanceState::Serving, Some(now_ms), Some(now_ms));
+        (instance.state, instance.ready_ms, instance.used_ms) =
+            (InstanceState::Serving, Some(now_ms), Some(now_ms));
         self.instances.insert(number, instance);
         self.note_instance(number, "adopted");
     }
@@ -355,7 +361,11 @@ impl Weaver {
                 }
                 let id = waiter.id;
                 self.waiting[segment].pop_front();
-                self.refuse(id, format!("no instance was ready within {limit} ms"), BACKOFF_MS.max(limit / 2));
+                self.refuse(
+                    id,
+                    format!("no instance was ready within {limit} ms"),
+                    BACKOFF_MS.max(limit / 2),
+                );
             }
             let late = |i: &&Instance| {
                 i.segment == segment && i.state == InstanceState::Creating && i.created_ms + limit <= now_ms
@@ -448,7 +458,9 @@ impl Weaver {
                 changes.push(Action::SetRoute(Route { key: *key, backends: backends.clone() }));
             }
         }
-        changes.extend(self.routes.keys().filter(|key| !table.contains_key(key)).map(|key| Action::DropRoute(*key)));
+        changes.extend(
+            self.routes.keys().filter(|key| !table.contains_key(key)).map(|key| Action::DropRoute(*key)),
+        );
         self.routes = table;
         // Routes change before anything they led to is removed.
         changes.append(&mut self.actions);
@@ -460,7 +472,14 @@ impl Weaver {
         let holds = |graph: &&Graph| graph.nodes.iter().any(|node| node.instance == Some(number));
         let graph = self.graphs.values().find(holds).map(|graph| graph.number);
         let (name, segment, state) = (instance.name.clone(), instance.segment, instance.state);
-        self.actions.push(Action::Note(Note::Instance { instance: number, name, segment, graph, state, cause }));
+        self.actions.push(Action::Note(Note::Instance {
+            instance: number,
+            name,
+            segment,
+            graph,
+            state,
+            cause,
+        }));
     }
 }
 

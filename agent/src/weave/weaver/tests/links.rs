@@ -1,0 +1,101 @@
+//! Where dialled addresses lead: everyone's routes, and the links inside a graph.
+
+use super::*;
+
+/// A graph of segment 0, which is expected to call segment 1; both stand.
+fn chain(story: &mut Story) -> (u64, u64) {
+    story.forecast(vec![step(0, 0.9, 5_000), call(0, 1, 0.9, 5_000)]);
+    story.wait(2_000);
+    let (first, second) = (story.created(0)[0], story.created(1)[0]);
+    story.listens(first);
+    story.listens(second);
+    (first, second)
+}
+
+#[test]
+fn a_segment_without_an_instance_leads_to_its_activator() {
+    let mut story = Story::new(rules(1));
+    assert_eq!(story.route(0), story.activator(0));
+    story.demand(0);
+    assert_eq!(story.route(0), story.activator(0), "until it listens");
+}
+
+#[test]
+fn a_segment_whose_misses_pass_has_no_route_without_an_instance() {
+    let mut rules = rules(1);
+    rules.segments[0].miss = Miss::Pass;
+    let mut story = Story::new(rules);
+    assert_eq!(story.route(0), []);
+    story.forecast(vec![step(0, 0.9, 100)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    assert_eq!(story.route(0), [story.address(instance)]);
+    story.wait(2_000);
+    assert_eq!(story.route(0), []);
+}
+
+#[test]
+fn a_segment_leads_to_all_of_its_instances_that_listen() {
+    let mut story = Story::new(rules(1));
+    for _ in 0..3 {
+        story.demand(0);
+    }
+    let made = story.created(0);
+    story.listens(made[1]);
+    assert_eq!(story.route(0), [story.address(made[1])]);
+    story.listens(made[0]);
+    story.close(made[0]);
+    story.close(made[1]);
+    story.beat();
+    assert_eq!(story.route(0), [story.address(made[0]), story.address(made[1])]);
+}
+
+#[test]
+fn an_instance_that_fails_is_out_of_the_routes_at_once() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    story.fails(instance);
+    assert_eq!(story.route(0), story.activator(0));
+}
+
+#[test]
+fn a_call_inside_a_graph_goes_to_the_graphs_own_instance() {
+    let mut story = Story::new(rules(2));
+    let (first, second) = chain(&mut story);
+    assert_eq!(story.link(first, 1), [story.address(second)]);
+    assert_eq!(story.link(second, 0), [story.address(first)]);
+    assert_eq!(story.link(first, 0), [], "not to itself");
+}
+
+#[test]
+fn the_links_of_a_graph_go_when_it_drains_and_the_routes_stay() {
+    let mut story = Story::new(rules(2));
+    let (first, second) = chain(&mut story);
+    story.served(first, USER);
+    story.served(second, Asker::Segment(0));
+    story.wait(BEAT_MS);
+    assert_eq!(story.graph().state, GraphState::Draining);
+    assert_eq!(story.link(first, 1), []);
+    assert_eq!((story.route(0), story.route(1)), (vec![story.address(first)], vec![story.address(second)]));
+}
+
+#[test]
+fn the_links_to_an_instance_go_when_it_fails() {
+    let mut story = Story::new(rules(2));
+    let (first, second) = chain(&mut story);
+    story.fails(second);
+    assert_eq!(story.link(first, 1), []);
+    assert_eq!(story.route(1), story.activator(1));
+}
+
+#[test]
+fn a_shared_instance_follows_the_links_of_the_graph_that_was_forecast_last() {
+    let mut story = Story::new(rules(3));
+    let (first, second) = chain(&mut story);
+    story.forecast(vec![step(0, 0.9, 100), call(0, 1, 0.9, 100), call(0, 2, 0.9, 100)]);
+    let third = story.created(2)[0];
+    story.listens(third);
+    assert_eq!(story.weaver.graphs.len(), 2);
+    assert_eq!(story.link(first, 1), [story.address(second)]);
+    assert_eq!(story.link(first, 2), [story.address(third)]);
+}
