@@ -11,7 +11,9 @@
 //! [`Weaver`] decides and does nothing; [`driver`] does and decides nothing.
 
 pub mod adopt;
+mod demand;
 pub mod driver;
+mod expire;
 mod graph;
 mod inherited;
 mod instance;
@@ -19,6 +21,7 @@ mod make;
 pub mod network;
 mod plan;
 mod routes;
+mod trouble;
 mod weaver;
 
 use std::net::SocketAddr;
@@ -26,7 +29,8 @@ use std::net::SocketAddr;
 pub use graph::{Graph, GraphState, Node};
 pub use instance::{Instance, InstanceState, Origin};
 pub use routes::{Route, RouteKey};
-pub use weaver::{Rules, SegmentRules, Trouble, Weaver};
+pub use trouble::Trouble;
+pub use weaver::{Rules, SegmentRules, Weaver};
 
 /// Who a step of a forecast is expected from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

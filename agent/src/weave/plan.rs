@@ -155,30 +155,4 @@ impl Weaver {
             && self.instances.len() < self.rules.instances
             && self.reserved_bytes() + self.rules.segments[segment].memory_bytes <= self.rules.memory_bytes
     }
-
-    /// A request needs room: what was made ahead of demand and is not used yields, least worthy first.
-    pub(super) fn make_room(&mut self, segment: usize, now_ms: u64) {
-        let need = self.rules.segments[segment].memory_bytes;
-        if self.instances.len() >= self.rules.instances
-            || self.reserved_bytes() + need > self.rules.memory_bytes
-        {
-            let worth = |number: u64| {
-                let of = self
-                    .graphs
-                    .values()
-                    .flat_map(|graph| &graph.nodes)
-                    .filter(|n| n.instance == Some(number));
-                of.map(|node| node.worth).fold(0.0, f64::max)
-            };
-            let idle = self
-                .instances
-                .values()
-                .filter(|i| i.is_speculative() && i.open == 0 && i.state == super::InstanceState::Ready);
-            let least = idle.map(|i| (i.number, worth(i.number))).min_by(|a, b| a.1.total_cmp(&b.1));
-            // One for one: the request does not wait for the removal, which counts until it is done.
-            if let Some((number, _)) = least {
-                self.remove(number, "budget", now_ms);
-            }
-        }
-    }
 }

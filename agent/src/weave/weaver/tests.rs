@@ -8,7 +8,9 @@ mod life;
 mod links;
 
 use super::*;
-use crate::weave::{Forecast, Step};
+use crate::weave::demand::WAITERS_MAX;
+use crate::weave::expire::DRAIN_GRACE_MS;
+use crate::weave::{Admission, Forecast, GraphState, Refusal, Step};
 
 /// As the driver's.
 const BEAT_MS: u64 = 50;
