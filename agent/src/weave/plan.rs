@@ -16,7 +16,7 @@ const SLACK_MS: u64 = 750;
 
 impl Weaver {
     pub(super) fn plan(&mut self, forecast: &Forecast, now_ms: u64) {
-        if !self.rules.weave || self.graphs.len() >= GRAPHS_MAX {
+        if !self.rules.weave || self.draining || self.graphs.len() >= GRAPHS_MAX {
             return;
         }
         let picks: Vec<&Step> = forecast.path.iter().filter(|step| self.is_worth_it(step, now_ms)).collect();
@@ -103,6 +103,9 @@ impl Weaver {
 
     /// Gives each step whose time has come its instance: one that stands, or a new one, most worthy first.
     pub(super) fn weave_planned(&mut self, now_ms: u64) {
+        if self.draining {
+            return;
+        }
         let mut planned = Vec::new();
         for graph in self.graphs.values().filter(|graph| graph.state != GraphState::Draining) {
             for (index, node) in graph.nodes.iter().enumerate() {

@@ -182,3 +182,17 @@ fn memory_time_of_an_instance_that_nobody_used_is_booked_once_as_waste() {
     let spent = story.spent(instance);
     assert!(matches!(spent[..], [(_, false)]), "{spent:?}");
 }
+
+#[test]
+fn a_node_that_drains_makes_nothing_ahead_of_demand() {
+    let mut story = Story::new(rules(2));
+    story.forecast(vec![step(0, 0.9, 5_000)]);
+    story.wait(500);
+    // By now the step's time has come; the drain is there first.
+    story.now_ms += 2_000;
+    story.feed(Input::Drain);
+    story.forecast(vec![step(1, 0.9, 100)]);
+    story.wait(DRAIN_GRACE_MS + BEAT_MS);
+    assert!(story.created(0).is_empty() && story.created(1).is_empty());
+    assert!(story.weaver.is_empty() && story.weaver.graphs.is_empty());
+}
