@@ -3,11 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::instance::InstanceState;
+use super::instance::{Instance, InstanceState};
 use super::{Action, GraphState, Note, Weaver};
 
 /// How long an instance stays after it left the routes, for connections that chose it just before.
 pub(super) const DRAIN_GRACE_MS: u64 = 200;
+
+/// What an instance has come to, and why.
+enum Ending {
+    Drain(&'static str),
+    Remove(&'static str),
+}
 
 impl Weaver {
     pub(super) fn remove(&mut self, number: u64, cause: &'static str, now_ms: u64) {
@@ -30,34 +36,44 @@ impl Weaver {
     }
 
     pub(super) fn expire_instances(&mut self, now_ms: u64) {
-        let held: BTreeMap<u64, u64> = self.holds();
-        let mut idle = Vec::new();
-        let mut drained = Vec::new();
-        for instance in self.instances.values().filter(|instance| instance.open == 0) {
-            let kept = instance.used_ms.or(instance.ready_ms).filter(|_| !instance.is_speculative());
-            let until = kept.map_or(0, |at| at + self.rules.keep_alive_ms);
-            let until = until.max(held.get(&instance.number).copied().unwrap_or(0));
-            match instance.state {
-                InstanceState::Ready | InstanceState::Serving if self.draining || until <= now_ms => {
-                    idle.push(instance.number);
-                }
-                InstanceState::Creating if self.draining => idle.push(instance.number),
-                InstanceState::Draining if instance.draining_ms + DRAIN_GRACE_MS <= now_ms => {
-                    drained.push(instance.number);
-                }
-                _ => {}
+        let held = self.holds();
+        let ending = |instance: &Instance| {
+            let held_ms = held.get(&instance.number).copied().unwrap_or(0);
+            self.ending(instance, held_ms, now_ms).map(|ending| (instance.number, ending))
+        };
+        let due: Vec<(u64, Ending)> = self.instances.values().filter_map(ending).collect();
+        for (number, ending) in due {
+            match ending {
+                Ending::Drain(cause) => self.drain(number, cause, now_ms),
+                Ending::Remove(cause) => self.remove(number, cause, now_ms),
             }
         }
-        for number in idle {
-            let Some(instance) = self.instances.get_mut(&number) else { continue };
-            if instance.state == InstanceState::Creating {
-                self.remove(number, "drain", now_ms);
-                continue;
+    }
+
+    /// What is due for an instance that graphs hold until `held_ms`.
+    fn ending(&self, instance: &Instance, held_ms: u64, now_ms: u64) -> Option<Ending> {
+        let kept = instance.used_ms.or(instance.ready_ms).filter(|_| !instance.is_speculative());
+        let until_ms = kept.map_or(0, |at_ms| at_ms + self.rules.keep_alive_ms).max(held_ms);
+        let idle = instance.open == 0;
+        match instance.state {
+            InstanceState::Creating if self.draining => Some(Ending::Remove("drain")),
+            // New callers would keep a node from ever being empty: they go the ordinary way, the others finish.
+            InstanceState::Ready | InstanceState::Serving if self.draining => Some(Ending::Drain("drain")),
+            InstanceState::Ready | InstanceState::Serving if idle && until_ms <= now_ms => {
+                Some(Ending::Drain("idle"))
             }
-            (instance.state, instance.draining_ms) = (InstanceState::Draining, now_ms);
-            self.note_instance(number, if self.draining { "drain" } else { "idle" });
+            InstanceState::Draining if idle && instance.draining_ms + DRAIN_GRACE_MS <= now_ms => {
+                Some(Ending::Remove("idle"))
+            }
+            _ => None,
         }
-        drained.into_iter().for_each(|number| self.remove(number, "idle", now_ms));
+    }
+
+    /// Takes an instance out of the routes; what is open goes on.
+    pub(super) fn drain(&mut self, number: u64, cause: &'static str, now_ms: u64) {
+        let Some(instance) = self.instances.get_mut(&number) else { return };
+        (instance.state, instance.draining_ms) = (InstanceState::Draining, now_ms);
+        self.note_instance(number, cause);
     }
 
     /// Until when graphs hold their instances.
@@ -90,6 +106,7 @@ impl Weaver {
                 }
                 let used = graph.nodes.iter().all(|node| node.used);
                 let cause = match graph.state {
+                    GraphState::Draining | GraphState::Gone if self.draining => "drain",
                     GraphState::Draining | GraphState::Gone if used => "used",
                     GraphState::Draining | GraphState::Gone => "idle",
                     _ => "woven",

@@ -31,6 +31,10 @@ pub struct Route {
 /// The table that the weaver's state calls for.
 pub(super) fn desired(weaver: &Weaver) -> BTreeMap<RouteKey, Vec<SocketAddr>> {
     let mut table = BTreeMap::new();
+    // A node that drains takes nothing more in: whoever dials now goes the way that there is without weft.
+    if weaver.draining {
+        return table;
+    }
     for (index, segment) in weaver.rules.segments.iter().enumerate() {
         let open =
             weaver.instances.values().filter(|instance| instance.segment == index && instance.is_open());

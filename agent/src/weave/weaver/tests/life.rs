@@ -196,3 +196,29 @@ fn a_node_that_drains_makes_nothing_ahead_of_demand() {
     assert!(story.created(0).is_empty() && story.created(1).is_empty());
     assert!(story.weaver.is_empty() && story.weaver.graphs.is_empty());
 }
+
+#[test]
+fn a_node_that_drains_sends_new_callers_the_ordinary_way_and_lets_the_others_finish() {
+    let mut story = Story::new(rules(2));
+    let busy = story.warm(0);
+    story.connect(busy);
+    story.beat();
+    assert_eq!((story.route(0), story.route(1)), (vec![story.address(busy)], story.activator(1)));
+    story.feed(Input::Drain);
+    assert_eq!((story.route(0), story.route(1)), (vec![], vec![]));
+    assert_eq!(story.state(busy), Some(InstanceState::Draining));
+    story.wait(10_000);
+    assert_eq!(story.removed(), [0_u64; 0]);
+    story.close(busy);
+    story.wait(2 * BEAT_MS);
+    assert!(story.weaver.is_empty());
+}
+
+#[test]
+fn a_graph_that_ends_with_the_node_says_so() {
+    let mut story = Story::new(rules(1));
+    story.forecast(vec![step(0, 0.9, 100)]);
+    story.feed(Input::Drain);
+    let cause = |note: &Note| matches!(note, Note::Graph { state: GraphState::Draining, cause: "drain", .. });
+    assert!(story.notes().any(cause));
+}
