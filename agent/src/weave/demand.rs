@@ -2,11 +2,25 @@
 //! need. Refuses who comes while a segment cannot be made, and who has waited for as long as was configured.
 
 use super::instance::{Instance, InstanceState, Origin};
+use super::routes::BACKENDS_MAX;
 use super::trouble::BACKOFF_MS;
 use super::{Action, Admission, Found, Refusal, Weaver};
 
 /// Requests that may wait for one segment; the next is told to come again.
 pub(super) const WAITERS_MAX: usize = 1024;
+
+/// Instances of one segment that requests have made at a time: no route leads to more.
+pub(super) const INSTANCES_MAX: usize = BACKENDS_MAX;
+/// When to come again where nothing says better.
+const COME_AGAIN_MS: u64 = 1_000;
+const SHUTTING_DOWN: &str = "weft is shutting down on this node";
+
+/// Whether connections were counted just now, or may have ended since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counts {
+    Fresh,
+    Old,
+}
 
 /// A request that waits.
 #[derive(Debug)]
@@ -17,41 +31,92 @@ pub(super) struct Waiter {
 
 impl Weaver {
     pub(super) fn demand(&mut self, waiter: u64, segment: usize, now_ms: u64) {
-        self.revive(segment, now_ms);
-        let open = self.instances.values().filter(|i| i.segment == segment && i.is_open());
-        if let Some(instance) = open.min_by_key(|i| (i.open, i.number)) {
-            let number = instance.number;
-            return self.admit(waiter, number, Found::Ready, now_ms);
+        if self.draining {
+            return self.refuse(waiter, SHUTTING_DOWN.into(), COME_AGAIN_MS);
         }
-        if self.trouble[segment].until_ms > now_ms {
-            let (cause, wait) =
-                (self.trouble[segment].cause.clone(), self.trouble[segment].until_ms - now_ms);
-            return self.refuse(waiter, cause, wait);
-        }
-        if self.waiting[segment].len() >= WAITERS_MAX || self.draining {
-            return self.refuse(waiter, "too many requests wait for an instance".into(), 1000);
+        if self.waiting[segment].len() >= WAITERS_MAX {
+            return self.refuse(waiter, "too many requests wait for an instance".into(), COME_AGAIN_MS);
         }
         self.waiting[segment].push_back(Waiter { id: waiter, since_ms: now_ms });
-        let places = self.creating(segment) * self.rules.segments[segment].concurrency as usize;
-        if self.waiting[segment].len() > places {
-            self.make_room(segment, now_ms);
-            self.create(segment, Origin::Demand, None, now_ms);
+    }
+
+    /// Gives those who wait what there is, and makes what they lack.
+    pub(super) fn attend(&mut self, counts: Counts, now_ms: u64) {
+        for segment in 0..self.waiting.len() {
+            self.let_in(segment, now_ms);
+            if !self.waiting[segment].is_empty() {
+                self.make_for_waiting(segment, counts, now_ms);
+            }
         }
     }
 
-    /// A draining instance that nobody has begun to remove is as good as a new one.
-    fn revive(&mut self, segment: usize, now_ms: u64) {
-        if self.draining || self.instances.values().any(|i| i.segment == segment && i.is_open()) {
+    fn let_in(&mut self, segment: usize, now_ms: u64) {
+        while !self.waiting[segment].is_empty() {
+            let Some(number) = self.place(segment).or_else(|| self.revive(segment)) else { return };
+            if let Some(waiter) = self.waiting[segment].pop_front() {
+                self.admit(waiter.id, number, Found::Ready, now_ms);
+            }
+        }
+    }
+
+    fn make_for_waiting(&mut self, segment: usize, counts: Counts, now_ms: u64) {
+        let full = self.least_busy(segment);
+        let may_make = |weaver: &Self| {
+            let alive = weaver.instances.values().filter(|i| i.segment == segment && i.is_alive());
+            !weaver.draining && weaver.trouble[segment].until_ms <= now_ms && alive.count() < INSTANCES_MAX
+        };
+        // A connection may have ended since the last count; who finds all places taken waits for the next one.
+        if full.is_some() && counts == Counts::Old && may_make(self) {
             return;
         }
-        let found =
-            self.instances.values_mut().find(|i| i.segment == segment && i.state == InstanceState::Draining);
-        if let Some(instance) = found {
-            instance.state = InstanceState::Serving;
-            instance.used_ms = Some(now_ms);
-            let number = instance.number;
-            self.note_instance(number, "demand");
+        let concurrency = self.rules.segments[segment].concurrency as usize;
+        while self.waiting[segment].len() > self.creating(segment) * concurrency && may_make(self) {
+            self.make_room(segment, now_ms);
+            self.create(segment, Origin::Demand, None, now_ms);
         }
+        if self.creating(segment) > 0 {
+            return;
+        }
+        // Nothing more can be made: better a busy instance than none.
+        for waiter in std::mem::take(&mut self.waiting[segment]) {
+            match self.least_busy(segment) {
+                Some(number) => self.admit(waiter.id, number, Found::Ready, now_ms),
+                None => self.send_away(waiter.id, segment, now_ms),
+            }
+        }
+    }
+
+    fn send_away(&mut self, waiter: u64, segment: usize, now_ms: u64) {
+        let trouble = &self.trouble[segment];
+        match trouble.until_ms.saturating_sub(now_ms) {
+            0 => self.refuse(waiter, SHUTTING_DOWN.into(), COME_AGAIN_MS),
+            pause_ms => self.refuse(waiter, trouble.cause.clone(), pause_ms),
+        }
+    }
+
+    /// The instance with the fewest connections of those that have a place left.
+    fn place(&self, segment: usize) -> Option<u64> {
+        let number = self.least_busy(segment)?;
+        (self.instances[&number].open < self.rules.segments[segment].concurrency).then_some(number)
+    }
+
+    fn least_busy(&self, segment: usize) -> Option<u64> {
+        let open = self.instances.values().filter(|i| i.segment == segment && i.is_open());
+        open.min_by_key(|instance| (instance.open, instance.number)).map(|instance| instance.number)
+    }
+
+    /// A draining instance that nobody has begun to remove is as good as a new one.
+    fn revive(&mut self, segment: usize) -> Option<u64> {
+        let concurrency = self.rules.segments[segment].concurrency;
+        let found = self.instances.values_mut().find(|instance| {
+            let draining = instance.state == InstanceState::Draining;
+            instance.segment == segment && draining && instance.open < concurrency
+        });
+        let instance = found.filter(|_| !self.draining)?;
+        instance.state = InstanceState::Serving;
+        let number = instance.number;
+        self.note_instance(number, "demand");
+        Some(number)
     }
 
     pub(super) fn creating(&self, segment: usize) -> usize {
@@ -72,27 +137,32 @@ impl Weaver {
         self.actions.push(Action::Answer { waiter, verdict: Err(Refusal { cause, retry_after_ms }) });
     }
 
+    /// Gives up on creations that take too long.
+    pub(super) fn give_up(&mut self, now_ms: u64) {
+        let limit_ms = |i: &Instance| self.rules.segments[i.segment].start_timeout_ms;
+        let late = |i: &&Instance| {
+            i.state == InstanceState::Creating && i.created_ms.saturating_add(limit_ms(i)) <= now_ms
+        };
+        let late: Vec<_> = self.instances.values().filter(late).map(|i| (i.number, limit_ms(i))).collect();
+        for (number, limit_ms) in late {
+            self.failed(number, &format!("it did not listen within {limit_ms} ms"), now_ms);
+        }
+    }
+
+    /// Answers who has waited for as long as was configured: a busy instance if there is one, or no.
     pub(super) fn time_out(&mut self, now_ms: u64) {
-        for segment in 0..self.rules.segments.len() {
-            let limit = self.rules.segments[segment].start_timeout_ms;
-            while let Some(waiter) = self.waiting[segment].front() {
-                if waiter.since_ms + limit > now_ms {
-                    break;
+        for segment in 0..self.waiting.len() {
+            let limit_ms = self.rules.segments[segment].start_timeout_ms;
+            let late = |waiter: &Waiter| waiter.since_ms.saturating_add(limit_ms) <= now_ms;
+            while self.waiting[segment].front().is_some_and(late) {
+                let Some(waiter) = self.waiting[segment].pop_front() else { break };
+                match self.least_busy(segment) {
+                    Some(number) => self.admit(waiter.id, number, Found::Ready, now_ms),
+                    None => {
+                        let cause = format!("no instance was ready within {limit_ms} ms");
+                        self.refuse(waiter.id, cause, BACKOFF_MS.max(limit_ms / 2));
+                    }
                 }
-                let id = waiter.id;
-                self.waiting[segment].pop_front();
-                self.refuse(
-                    id,
-                    format!("no instance was ready within {limit} ms"),
-                    BACKOFF_MS.max(limit / 2),
-                );
-            }
-            let late = |i: &&Instance| {
-                i.segment == segment && i.state == InstanceState::Creating && i.created_ms + limit <= now_ms
-            };
-            let late: Vec<u64> = self.instances.values().filter(late).map(|i| i.number).collect();
-            for number in late {
-                self.failed(number, &format!("it did not listen within {limit} ms"), now_ms);
             }
         }
     }

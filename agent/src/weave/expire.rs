@@ -56,7 +56,9 @@ impl Weaver {
         let until_ms = kept.map_or(0, |at_ms| at_ms + self.rules.keep_alive_ms).max(held_ms);
         let idle = instance.open == 0;
         match instance.state {
-            InstanceState::Creating if self.draining => Some(Ending::Remove("drain")),
+            InstanceState::Creating if self.draining && self.waiting[instance.segment].is_empty() => {
+                Some(Ending::Remove("drain"))
+            }
             // New callers would keep a node from ever being empty: they go the ordinary way, the others finish.
             InstanceState::Ready | InstanceState::Serving if self.draining => Some(Ending::Drain("drain")),
             InstanceState::Ready | InstanceState::Serving if idle && until_ms <= now_ms => {

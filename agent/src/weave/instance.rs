@@ -104,6 +104,11 @@ impl Instance {
         matches!(self.state, InstanceState::Ready | InstanceState::Serving)
     }
 
+    /// Whether it stands or is being made, and is not on its way out.
+    pub(super) fn is_alive(&self) -> bool {
+        self.is_open() || self.state == InstanceState::Creating
+    }
+
     /// Whether it counts for the budget as made ahead of demand: no request has reached it yet.
     pub fn is_speculative(&self) -> bool {
         self.origin == Origin::Forecast && self.uses == 0

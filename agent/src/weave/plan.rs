@@ -142,8 +142,7 @@ impl Weaver {
 
     /// An instance of the segment that stands or is being made.
     fn standing(&self, segment: usize) -> Option<u64> {
-        let alive = |i: &&super::Instance| i.is_open() || i.state == super::InstanceState::Creating;
-        let mut of_segment = self.instances.values().filter(|i| i.segment == segment).filter(alive);
+        let mut of_segment = self.instances.values().filter(|i| i.segment == segment && i.is_alive());
         of_segment.next().map(|instance| instance.number)
     }
 

@@ -8,7 +8,7 @@ use super::Weaver;
 use crate::config::Miss;
 
 /// Backends of one route; the kernel's table holds no more.
-const BACKENDS_MAX: usize = 16;
+pub(super) const BACKENDS_MAX: usize = 16;
 
 /// What a caller dials, and who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

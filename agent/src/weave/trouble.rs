@@ -34,11 +34,5 @@ impl Weaver {
             cause.clone_into(&mut trouble.cause);
         }
         self.remove(number, "failed", now_ms);
-        if self.creating(segment) == 0 && self.trouble[segment].failures > 0 {
-            let wait = self.trouble[segment].until_ms.saturating_sub(now_ms);
-            for waiter in std::mem::take(&mut self.waiting[segment]) {
-                self.refuse(waiter.id, cause.to_owned(), wait);
-            }
-        }
     }
 }

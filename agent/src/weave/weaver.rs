@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use super::demand::Waiter;
+use super::demand::{Counts, Waiter};
 use super::instance::{Instance, InstanceState, Origin};
 use super::routes::{self, Route, RouteKey};
 use super::trouble::Trouble;
@@ -94,6 +94,7 @@ impl Weaver {
 
     /// Takes one input; returns what is to be done, in order.
     pub fn take(&mut self, input: Input, now_ms: u64) -> Vec<Action> {
+        let counts = if matches!(input, Input::Tick(_)) { Counts::Fresh } else { Counts::Old };
         match input {
             Input::Forecast(forecast) => self.plan(&forecast, now_ms),
             Input::Demand { waiter, segment } => self.demand(waiter, segment, now_ms),
@@ -107,7 +108,7 @@ impl Weaver {
             }
             Input::Listening { instance } => self.listening(instance, now_ms),
             Input::Failed { instance, cause } => self.failed(instance, &cause, now_ms),
-            Input::Removed { instance } => self.removed(instance, now_ms),
+            Input::Removed { instance } => drop(self.instances.remove(&instance)),
             Input::Served { instance, asker } => self.served(instance, asker, now_ms),
             Input::Adopted { name, segment, address, cgroup_id } => {
                 self.adopted(name, segment, address, cgroup_id, now_ms);
@@ -115,7 +116,7 @@ impl Weaver {
             Input::Tick(readings) => self.read(&readings, now_ms),
             Input::Drain => self.draining = true,
         }
-        self.settle(now_ms);
+        self.settle(counts, now_ms);
         std::mem::take(&mut self.actions)
     }
 
@@ -134,7 +135,9 @@ impl Weaver {
         self.instances.values().map(|instance| self.rules.segments[instance.segment].memory_bytes).sum()
     }
 
-    fn settle(&mut self, now_ms: u64) {
+    fn settle(&mut self, counts: Counts, now_ms: u64) {
+        self.give_up(now_ms);
+        self.attend(counts, now_ms);
         self.time_out(now_ms);
         self.weave_planned(now_ms);
         self.expire_graphs(now_ms);
@@ -171,20 +174,10 @@ impl Weaver {
             Origin::Forecast => Found::Creating,
             _ => Found::Nothing,
         };
-        let places = self.rules.segments[segment].concurrency as usize;
-        let count = self.waiting[segment].len().min(places);
-        for waiter in self.waiting[segment].drain(..count).collect::<Vec<_>>() {
+        let places = self.rules.segments[segment].concurrency.saturating_sub(self.instances[&number].open);
+        for _ in 0..places {
+            let Some(waiter) = self.waiting[segment].pop_front() else { break };
             self.admit(waiter.id, number, found, now_ms);
-        }
-    }
-
-    fn removed(&mut self, number: u64, now_ms: u64) {
-        let Some(instance) = self.instances.remove(&number) else { return };
-        // Requests that came while it was being removed, or after its failure, need another.
-        let segment = instance.segment;
-        let waiting = self.waiting[segment].len();
-        if waiting > 0 && self.creating(segment) == 0 && self.trouble[segment].until_ms <= now_ms {
-            self.create(segment, Origin::Demand, None, now_ms);
         }
     }
 

@@ -8,7 +8,7 @@ mod life;
 mod links;
 
 use super::*;
-use crate::weave::demand::WAITERS_MAX;
+use crate::weave::demand::{INSTANCES_MAX, WAITERS_MAX};
 use crate::weave::expire::DRAIN_GRACE_MS;
 use crate::weave::{Admission, Forecast, GraphState, Refusal, Step};
 

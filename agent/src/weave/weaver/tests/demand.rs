@@ -192,6 +192,105 @@ fn an_instance_that_served_and_ends_is_replaced_at_the_next_request() {
     assert_eq!(story.admitted(waiter).instance, second);
 }
 
+#[test]
+fn requests_whose_creation_failed_beside_one_that_succeeds_are_not_forgotten() {
+    let mut story = Story::new(rules(1));
+    let waiters: Vec<u64> = (0..3).map(|_| story.demand(0)).collect();
+    let made = story.created(0);
+    story.fails(made[0]);
+    story.wait(300);
+    story.listens(made[1]);
+    assert_eq!(story.admitted(waiters[1]).instance, made[1]);
+    assert_eq!(story.answer(waiters[2]), None);
+    story.wait(500);
+    let more = story.created(0)[2];
+    story.listens(more);
+    assert_eq!(story.admitted(waiters[2]).instance, more);
+}
+
+#[test]
+fn a_request_that_comes_in_the_pause_waits_for_what_is_still_being_made() {
+    let mut story = Story::new(rules(1));
+    (0..3).for_each(|_| _ = story.demand(0));
+    let made = story.created(0);
+    story.fails(made[0]);
+    let late = story.demand(0);
+    story.listens(made[1]);
+    assert_eq!(story.answer(late), None);
+    story.close(made[1]);
+    story.close(made[1]);
+    story.beat();
+    assert_eq!(story.admitted(late).instance, made[1]);
+}
+
+#[test]
+fn a_request_that_finds_all_places_taken_has_a_further_instance_made() {
+    let mut story = Story::new(rules(1));
+    let first = story.warm(0);
+    story.connect(first);
+    story.connect(first);
+    story.beat();
+    let waiter = story.demand(0);
+    assert_eq!((story.answer(waiter), story.created(0).len()), (None, 1), "not before the next count");
+    story.beat();
+    let second = story.created(0)[1];
+    story.listens(second);
+    assert_eq!(story.admitted(waiter).instance, second);
+}
+
+#[test]
+fn a_place_that_becomes_free_is_given_to_who_waits() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    story.connect(instance);
+    story.connect(instance);
+    story.beat();
+    let waiter = story.demand(0);
+    story.close(instance);
+    story.beat();
+    assert_eq!((story.admitted(waiter).instance, story.admitted(waiter).found), (instance, Found::Ready));
+    assert_eq!(story.created(0), [instance]);
+}
+
+#[test]
+fn requests_make_no_more_instances_of_a_segment_than_a_route_can_lead_to() {
+    let mut story =
+        Story::new(Rules { segments: vec![SegmentRules { concurrency: 1, ..segment() }], ..rules(1) });
+    let waiters: Vec<u64> = (0..20).map(|_| story.demand(0)).collect();
+    assert_eq!(story.created(0).len(), INSTANCES_MAX);
+    story.created(0).into_iter().for_each(|instance| story.listens(instance));
+    let busiest = story.weaver.instances.values().map(|instance| instance.open).max();
+    assert_eq!(busiest, Some(2), "the rest is spread over what there is");
+    waiters.into_iter().for_each(|waiter| _ = story.admitted(waiter));
+}
+
+#[test]
+fn a_busy_instance_is_better_than_none_when_no_further_one_can_be_made() {
+    let mut story = Story::new(rules(1));
+    let first = story.warm(0);
+    story.connect(first);
+    story.connect(first);
+    story.beat();
+    let waiter = story.demand(0);
+    story.beat();
+    story.fails(story.created(0)[1]);
+    assert_eq!(story.admitted(waiter).instance, first);
+}
+
+#[test]
+fn a_busy_instance_is_better_than_none_for_who_has_waited_long_enough() {
+    let mut story = Story::new(rules(1));
+    let first = story.warm(0);
+    story.connect(first);
+    story.connect(first);
+    story.beat();
+    let waiter = story.demand(0);
+    story.wait(1_950);
+    assert_eq!((story.answer(waiter), story.created(0).len()), (None, 2));
+    story.wait(BEAT_MS);
+    assert_eq!(story.admitted(waiter).instance, first);
+}
+
 fn segment() -> SegmentRules {
     rules(1).segments.remove(0)
 }

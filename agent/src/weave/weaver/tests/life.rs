@@ -222,3 +222,33 @@ fn a_graph_that_ends_with_the_node_says_so() {
     let cause = |note: &Note| matches!(note, Note::Graph { state: GraphState::Draining, cause: "drain", .. });
     assert!(story.notes().any(cause));
 }
+
+#[test]
+fn requests_that_wait_as_the_node_begins_to_drain_are_served_and_later_ones_sent_away() {
+    let mut story = Story::new(rules(1));
+    let waiters: Vec<u64> = (0..3).map(|_| story.demand(0)).collect();
+    let made = story.created(0);
+    story.feed(Input::Drain);
+    let late = story.demand(0);
+    assert!(story.refused(late).cause.contains("shutting down"));
+    story.wait(300);
+    assert_eq!(story.removed(), [0_u64; 0]);
+    made.iter().for_each(|instance| story.listens(*instance));
+    waiters.into_iter().for_each(|waiter| _ = story.admitted(waiter));
+    story.open.clear();
+    story.wait(DRAIN_GRACE_MS + 2 * BEAT_MS);
+    assert!(story.weaver.is_empty());
+    assert_eq!(story.created(0), made);
+}
+
+#[test]
+fn a_creation_that_fails_as_the_node_drains_is_not_tried_again() {
+    let mut story = Story::new(rules(1));
+    let waiter = story.demand(0);
+    story.feed(Input::Drain);
+    story.fails(story.created(0)[0]);
+    assert_eq!(story.refused(waiter).cause, "exit status 1");
+    story.wait(1_000);
+    assert!(story.weaver.is_empty());
+    assert_eq!(story.created(0).len(), 1);
+}
