@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::Weaver;
+use super::{SegmentRules, Weaver};
 use crate::config::Miss;
 
 /// Backends of one route; the kernel's table holds no more.
@@ -36,19 +36,29 @@ pub(super) fn desired(weaver: &Weaver) -> BTreeMap<RouteKey, Vec<SocketAddr>> {
         return table;
     }
     for (index, segment) in weaver.rules.segments.iter().enumerate() {
-        let open =
-            weaver.instances.values().filter(|instance| instance.segment == index && instance.is_open());
-        let mut backends: Vec<SocketAddr> =
-            open.filter_map(|instance| instance.address).take(BACKENDS_MAX).collect();
-        if backends.is_empty() && segment.miss == Miss::Activate {
-            backends.extend(segment.activator);
-        }
+        let backends = backends(weaver, index, segment);
         if !backends.is_empty() {
             table.insert(RouteKey { caller: None, dial: segment.address }, backends);
         }
     }
     links(weaver, &mut table);
     table
+}
+
+/// Where a segment leads: to the instances with a place left. Where there is none, a miss is what the configuration
+/// says it is; the activator has a further instance made, unless there are as many as can be led to.
+fn backends(weaver: &Weaver, index: usize, segment: &SegmentRules) -> Vec<SocketAddr> {
+    let open =
+        || weaver.instances.values().filter(|instance| instance.segment == index && instance.is_open());
+    let free = open().filter(|instance| instance.open < segment.concurrency);
+    let free: Vec<SocketAddr> = free.filter_map(|instance| instance.address).take(BACKENDS_MAX).collect();
+    if !free.is_empty() || segment.miss == Miss::Pass {
+        return free;
+    }
+    match segment.activator {
+        Some(activator) if open().count() < BACKENDS_MAX => vec![activator],
+        _ => open().filter_map(|instance| instance.address).take(BACKENDS_MAX).collect(),
+    }
 }
 
 /// Inside a graph, a call from one instance to another's segment goes to that very instance.
@@ -63,10 +73,10 @@ fn links(weaver: &Weaver, table: &mut BTreeMap<RouteKey, Vec<SocketAddr>>) {
                 continue;
             };
             for to in graph.nodes.iter().filter(|to| to.segment != from.segment) {
-                let Some(address) = standing(&to.instance).and_then(|instance| instance.address) else {
-                    continue;
-                };
-                let dial = weaver.rules.segments[to.segment].address;
+                let segment = &weaver.rules.segments[to.segment];
+                let callee = standing(&to.instance).filter(|instance| instance.open < segment.concurrency);
+                let Some(address) = callee.and_then(|instance| instance.address) else { continue };
+                let dial = segment.address;
                 table.insert(RouteKey { caller: Some(caller), dial }, vec![address]);
             }
         }

@@ -42,11 +42,11 @@ fn a_segment_leads_to_all_of_its_instances_that_listen() {
     }
     let made = story.created(0);
     story.listens(made[1]);
-    assert_eq!(story.route(0), [story.address(made[1])]);
-    story.listens(made[0]);
-    story.close(made[0]);
+    story.close(made[1]);
     story.close(made[1]);
     story.beat();
+    assert_eq!(story.route(0), [story.address(made[1])], "the third request is let in");
+    story.listens(made[0]);
     assert_eq!(story.route(0), [story.address(made[0]), story.address(made[1])]);
 }
 
@@ -98,4 +98,63 @@ fn a_shared_instance_follows_the_links_of_the_graph_that_was_forecast_last() {
     assert_eq!(story.weaver.graphs.len(), 2);
     assert_eq!(story.link(first, 1), [story.address(second)]);
     assert_eq!(story.link(first, 2), [story.address(third)]);
+}
+
+#[test]
+fn an_instance_whose_places_are_taken_leaves_the_route_to_others_until_one_is_free() {
+    let mut story = Story::new(rules(1));
+    (0..3).for_each(|_| _ = story.demand(0));
+    let (full, free) = (story.created(0)[0], story.created(0)[1]);
+    story.listens(full);
+    story.listens(free);
+    assert_eq!(story.route(0), [story.address(free)]);
+    story.close(full);
+    story.beat();
+    assert_eq!(story.route(0), [story.address(full), story.address(free)]);
+}
+
+#[test]
+fn callers_of_a_segment_whose_places_are_all_taken_are_held_for_a_further_instance() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    story.connect(instance);
+    story.connect(instance);
+    story.beat();
+    assert_eq!(story.route(0), story.activator(0));
+}
+
+#[test]
+fn callers_go_the_ordinary_way_where_misses_pass_and_all_places_are_taken() {
+    let mut rules = rules(1);
+    rules.segments[0].miss = Miss::Pass;
+    let mut story = Story::new(rules);
+    let instance = story.warm(0);
+    assert_eq!(story.route(0), [story.address(instance)]);
+    story.connect(instance);
+    story.connect(instance);
+    story.beat();
+    assert_eq!(story.route(0), []);
+}
+
+#[test]
+fn callers_are_spread_over_all_instances_when_no_further_one_may_be_made() {
+    let mut rules = rules(1);
+    rules.segments[0].concurrency = 1;
+    let mut story = Story::new(rules);
+    (0..INSTANCES_MAX).for_each(|_| _ = story.demand(0));
+    story.created(0).into_iter().for_each(|instance| story.listens(instance));
+    assert_eq!(story.route(0).len(), INSTANCES_MAX);
+}
+
+#[test]
+fn a_link_to_an_instance_whose_places_are_taken_yields_to_the_route() {
+    let mut story = Story::new(rules(2));
+    let (first, second) = chain(&mut story);
+    story.connect(second);
+    story.connect(second);
+    story.beat();
+    assert_eq!(story.link(first, 1), []);
+    story.close(second);
+    story.beat();
+    assert_eq!(story.link(first, 1), [story.address(second)]);
 }
