@@ -167,29 +167,41 @@ impl Weaver {
         }
     }
 
-    /// A request needs room: what was made ahead of demand and is not used yields, least worthy first.
+    /// A request needs room: what was made ahead of demand and nobody has used yields, least worthy first. One that
+    /// listens drains like any other, since somebody may have connected to it just now; the request does not wait.
     fn make_room(&mut self, segment: usize, now_ms: u64) {
-        let need = self.rules.segments[segment].memory_bytes;
-        if self.instances.len() >= self.rules.instances
-            || self.reserved_bytes() + need > self.rules.memory_bytes
-        {
-            let worth = |number: u64| {
-                let of = self
-                    .graphs
-                    .values()
-                    .flat_map(|graph| &graph.nodes)
-                    .filter(|n| n.instance == Some(number));
-                of.map(|node| node.worth).fold(0.0, f64::max)
-            };
-            let idle = self
-                .instances
-                .values()
-                .filter(|i| i.is_speculative() && i.open == 0 && i.state == InstanceState::Ready);
-            let least = idle.map(|i| (i.number, worth(i.number))).min_by(|a, b| a.1.total_cmp(&b.1));
-            // One for one: the request does not wait for the removal, which counts until it is done.
-            if let Some((number, _)) = least {
-                self.remove(number, "budget", now_ms);
+        while self.is_crowded(segment) {
+            let Some(number) = self.least_worthy() else { return };
+            match self.instances[&number].state {
+                InstanceState::Creating => self.remove(number, "budget", now_ms),
+                _ => self.drain(number, "budget", now_ms),
             }
         }
+    }
+
+    /// Whether one more instance goes beyond the budget, once all are gone that are on their way out.
+    fn is_crowded(&self, segment: usize) -> bool {
+        let bytes = |segment: usize| self.rules.segments[segment].memory_bytes;
+        let (mut count, mut reserved) = (0, bytes(segment));
+        for instance in self.instances.values().filter(|instance| instance.is_alive()) {
+            count += 1;
+            reserved += bytes(instance.segment);
+        }
+        count >= self.rules.instances || reserved > self.rules.memory_bytes
+    }
+
+    fn least_worthy(&self) -> Option<u64> {
+        let worth = |instance: &Instance| {
+            let nodes = self.graphs.values().flat_map(|graph| &graph.nodes);
+            let of_instance = nodes.filter(|node| node.instance == Some(instance.number));
+            of_instance.map(|node| node.worth).fold(0.0, f64::max)
+        };
+        let unused = self.instances.values().filter(|instance| match instance.state {
+            InstanceState::Ready => instance.is_speculative() && instance.open == 0,
+            InstanceState::Creating => instance.is_speculative() && self.waiting[instance.segment].is_empty(),
+            _ => false,
+        });
+        let least = unused.map(|instance| (instance.number, worth(instance)));
+        least.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(number, _)| number)
     }
 }

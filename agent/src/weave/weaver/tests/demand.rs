@@ -170,6 +170,46 @@ fn a_request_takes_the_room_of_the_least_worthy_instance_that_nobody_used() {
 }
 
 #[test]
+fn an_instance_that_yields_lives_on_if_somebody_has_just_connected_to_it() {
+    let mut story = Story::new(Rules { memory_bytes: 64 * MIB, ..rules(2) });
+    story.forecast(vec![step(0, 0.9, 100)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    // Led there a moment ago; not counted yet.
+    story.connect(instance);
+    story.demand(1);
+    assert_eq!(story.route(0), story.activator(0));
+    story.wait(5_000);
+    assert_eq!(story.removed(), [story.created(1)[0]]);
+    assert_eq!(story.state(instance), Some(InstanceState::Draining));
+}
+
+#[test]
+fn as_many_instances_yield_as_a_request_needs_and_no_more() {
+    let mut rules = Rules { memory_bytes: 192 * MIB, creating: 3, ..rules(4) };
+    rules.segments[3].memory_bytes = 128 * MIB;
+    let mut story = Story::new(rules);
+    story.forecast((0..3).map(|segment| step(segment, 0.9 - 0.1 * segment as f64, 100)).collect());
+    let ahead: Vec<u64> = (0..3).map(|segment| story.created(segment)[0]).collect();
+    ahead.iter().for_each(|instance| story.listens(*instance));
+    story.demand(3);
+    let states: Vec<_> = ahead.iter().map(|instance| story.state(*instance)).collect();
+    let (stays, yields) = (Some(InstanceState::Ready), Some(InstanceState::Draining));
+    assert_eq!(states, [stays, yields, yields]);
+}
+
+#[test]
+fn an_instance_in_the_making_yields_unless_requests_wait_for_it() {
+    let mut story = Story::new(Rules { memory_bytes: 128 * MIB, ..rules(3) });
+    story.forecast(vec![step(0, 0.9, 100), step(1, 0.9, 100)]);
+    let (awaited, forecast) = (story.created(0)[0], story.created(1)[0]);
+    story.demand(0);
+    story.demand(2);
+    assert_eq!(story.removed(), [forecast]);
+    assert_eq!(story.state(awaited), Some(InstanceState::Creating));
+}
+
+#[test]
 fn a_used_instance_never_yields_to_a_request_of_another_segment() {
     let mut story = Story::new(Rules { memory_bytes: 64 * MIB, ..rules(2) });
     let used = story.warm(0);
