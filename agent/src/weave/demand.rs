@@ -124,13 +124,13 @@ impl Weaver {
     }
 
     pub(super) fn admit(&mut self, waiter: u64, number: u64, found: Found, now_ms: u64) {
+        self.touch(number, now_ms);
         let Some(instance) = self.instances.get_mut(&number) else { return };
         let Some(address) = instance.address else { return };
         // Counted at once: the kernel's figure comes with the next reading, and a burst must not meet a drain.
         instance.open += 1;
-        instance.used_ms = Some(now_ms);
-        self.actions
-            .push(Action::Answer { waiter, verdict: Ok(Admission { instance: number, address, found }) });
+        let verdict = Ok(Admission { instance: number, address, found });
+        self.actions.push(Action::Answer { waiter, verdict });
     }
 
     pub(super) fn refuse(&mut self, waiter: u64, cause: String, retry_after_ms: u64) {

@@ -22,7 +22,7 @@ impl Weaver {
             return;
         }
         instance.state = InstanceState::Gone;
-        let (segment, used) = (instance.segment, instance.uses > 0);
+        let (segment, used) = (instance.segment, instance.used_ms.is_some());
         let idle_mb_s = instance.take_idle_mb_s(now_ms);
         self.note_instance(number, cause);
         self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used }));

@@ -58,11 +58,11 @@ pub struct Instance {
     pub created_ms: u64,
     /// When it listened.
     pub ready_ms: Option<u64>,
-    /// When it was last used.
+    /// When it was last used: let in a request, or had a connection open.
     pub used_ms: Option<u64>,
     /// When draining began.
     pub draining_ms: u64,
-    /// Requests that it was given.
+    /// Requests that were seen to reach it.
     pub uses: u64,
     /// Connections open, as last read from the kernel.
     pub open: u32,
@@ -109,9 +109,9 @@ impl Instance {
         self.is_open() || self.state == InstanceState::Creating
     }
 
-    /// Whether it counts for the budget as made ahead of demand: no request has reached it yet.
+    /// Whether it was made ahead of demand, and nothing has come to it yet.
     pub fn is_speculative(&self) -> bool {
-        self.origin == Origin::Forecast && self.uses == 0
+        self.origin == Origin::Forecast && self.used_ms.is_none()
     }
 
     /// Adds the time since the last reading to the idle cost, unless it has work.

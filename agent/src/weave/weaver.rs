@@ -181,18 +181,28 @@ impl Weaver {
         }
     }
 
-    fn served(&mut self, number: u64, asker: Asker, now_ms: u64) {
+    /// Somebody uses an instance: by a request, or by a connection whose requests cannot be read.
+    pub(super) fn touch(&mut self, number: u64, now_ms: u64) {
         let Some(instance) = self.instances.get_mut(&number) else { return };
-        instance.used_ms = Some(now_ms);
-        instance.uses += 1;
-        let (first, segment) = (instance.uses == 1, instance.segment);
+        instance.meter(now_ms);
+        let segment = instance.segment;
+        if instance.used_ms.replace(now_ms).is_none() {
+            let idle_mb_s = instance.take_idle_mb_s(now_ms);
+            self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used: true }));
+        }
         if instance.state == InstanceState::Ready {
             instance.state = InstanceState::Serving;
-        }
-        if first {
-            let idle_mb_s = self.instances.get_mut(&number).map_or(0.0, |i| i.take_idle_mb_s(now_ms));
-            self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used: true }));
             self.note_instance(number, "used");
+        }
+    }
+
+    fn served(&mut self, number: u64, asker: Asker, now_ms: u64) {
+        let Some(instance) = self.instances.get_mut(&number) else { return };
+        instance.uses += 1;
+        let segment = instance.segment;
+        // The word of a request may come after the end of its instance, whose books are closed.
+        if instance.state != InstanceState::Gone {
+            self.touch(number, now_ms);
         }
         for graph in self.graphs.values_mut() {
             let expected =
@@ -217,11 +227,14 @@ impl Weaver {
     fn read(&mut self, readings: &[Reading], now_ms: u64) {
         for reading in readings {
             let Some(instance) = self.instances.get_mut(&reading.instance) else { continue };
-            instance.meter(now_ms);
-            if reading.open > 0 {
-                instance.used_ms = Some(now_ms);
+            if instance.state == InstanceState::Gone {
+                continue;
             }
+            instance.meter(now_ms);
             (instance.open, instance.memory_bytes) = (reading.open, reading.memory_bytes);
+            if reading.open > 0 {
+                self.touch(reading.instance, now_ms);
+            }
         }
     }
 

@@ -252,3 +252,38 @@ fn a_creation_that_fails_as_the_node_drains_is_not_tried_again() {
     assert!(story.weaver.is_empty());
     assert_eq!(story.created(0).len(), 1);
 }
+
+#[test]
+fn a_forecast_instance_is_used_by_a_connection_whose_requests_cannot_be_read() {
+    let mut story = Story::new(rules(1));
+    story.forecast(vec![step(0, 0.9, 100)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    story.connect(instance);
+    story.wait(2_000);
+    assert_eq!(story.state(instance), Some(InstanceState::Serving));
+    story.close(instance);
+    story.wait(950);
+    assert_eq!(
+        story.state(instance),
+        Some(InstanceState::Serving),
+        "kept alive from the connection's end on"
+    );
+    story.wait(1_000);
+    assert!(matches!(story.spent(instance)[..], [(_, true), (_, true)]), "{:?}", story.spent(instance));
+}
+
+#[test]
+fn word_of_a_request_that_comes_after_the_end_of_its_instance_books_nothing() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    story.fails(instance);
+    let booked = story.spent(instance);
+    story.served(instance, USER);
+    assert_eq!(story.spent(instance), booked);
+    story.forecast(vec![step(0, 0.9, 100)]);
+    let unused = story.created(0)[1];
+    story.fails(unused);
+    story.served(unused, USER);
+    assert!(matches!(story.spent(unused)[..], [(_, false)]), "{:?}", story.spent(unused));
+}
