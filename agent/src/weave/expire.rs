@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::demand::Counts;
 use super::instance::{Instance, InstanceState};
 use super::{Action, GraphState, Note, Weaver};
 
@@ -35,11 +36,11 @@ impl Weaver {
         }
     }
 
-    pub(super) fn expire_instances(&mut self, now_ms: u64) {
+    pub(super) fn expire_instances(&mut self, counts: Counts, now_ms: u64) {
         let held = self.holds();
         let ending = |instance: &Instance| {
             let held_ms = held.get(&instance.number).copied().unwrap_or(0);
-            self.ending(instance, held_ms, now_ms).map(|ending| (instance.number, ending))
+            self.ending(instance, held_ms, counts, now_ms).map(|ending| (instance.number, ending))
         };
         let due: Vec<(u64, Ending)> = self.instances.values().filter_map(ending).collect();
         for (number, ending) in due {
@@ -51,7 +52,7 @@ impl Weaver {
     }
 
     /// What is due for an instance that graphs hold until `held_ms`.
-    fn ending(&self, instance: &Instance, held_ms: u64, now_ms: u64) -> Option<Ending> {
+    fn ending(&self, instance: &Instance, held_ms: u64, counts: Counts, now_ms: u64) -> Option<Ending> {
         let kept = instance.used_ms.or(instance.ready_ms).filter(|_| !instance.is_speculative());
         let until_ms = kept.map_or(0, |at_ms| at_ms + self.rules.keep_alive_ms).max(held_ms);
         let idle = instance.open == 0;
@@ -64,8 +65,9 @@ impl Weaver {
             InstanceState::Ready | InstanceState::Serving if idle && until_ms <= now_ms => {
                 Some(Ending::Drain("idle"))
             }
-            InstanceState::Draining if idle && instance.draining_ms + DRAIN_GRACE_MS <= now_ms => {
-                Some(Ending::Remove("idle"))
+            // What came in since the last count is not known before the next.
+            InstanceState::Draining if idle && counts == Counts::Fresh => {
+                (instance.draining_ms + DRAIN_GRACE_MS <= now_ms).then_some(Ending::Remove("idle"))
             }
             _ => None,
         }

@@ -128,7 +128,8 @@ pub enum Input {
         /// Its cgroup2 id.
         cgroup_id: u64,
     },
-    /// Open connections and memory of instances, as the kernel counts them; also the beat of the clock.
+    /// Open connections and memory of instances, as the kernel counts them; also the beat of the clock. Nothing that has
+    /// listened is removed without it.
     Tick(Vec<Reading>),
     /// Stop: remove everything that has no work in flight, and the rest as it ends.
     Drain,

@@ -141,7 +141,7 @@ impl Weaver {
         self.time_out(now_ms);
         self.weave_planned(now_ms);
         self.expire_graphs(now_ms);
-        self.expire_instances(now_ms);
+        self.expire_instances(counts, now_ms);
         self.publish();
     }
 

@@ -287,3 +287,21 @@ fn word_of_a_request_that_comes_after_the_end_of_its_instance_books_nothing() {
     story.served(unused, USER);
     assert!(matches!(story.spent(unused)[..], [(_, false)]), "{:?}", story.spent(unused));
 }
+
+#[test]
+fn an_instance_is_removed_only_after_a_count_that_shows_it_unused() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    story.wait(1_000);
+    assert_eq!(story.state(instance), Some(InstanceState::Draining));
+    // Somebody connected just before it left the routes, and the clock's beat is late.
+    story.connect(instance);
+    story.now_ms += 2 * DRAIN_GRACE_MS;
+    story.served(instance, USER);
+    story.forecast(vec![]);
+    story.beat();
+    assert_eq!(story.removed(), [0_u64; 0]);
+    story.close(instance);
+    story.beat();
+    assert_eq!(story.removed(), [instance]);
+}
