@@ -97,12 +97,12 @@ impl Weaver {
         let open: BTreeSet<u64> = self.instances.values().filter(|i| i.is_open()).map(|i| i.number).collect();
         for graph in self.graphs.values_mut() {
             let before = graph.state;
-            let over = self.draining || graph.nodes.iter().all(|node| node.deadline_ms <= now_ms);
+            let over = self.draining || graph.nodes.iter().all(|node| node.is_over(now_ms));
             graph.state = match before {
                 GraphState::Draining if graph.draining_ms + DRAIN_GRACE_MS <= now_ms => GraphState::Gone,
                 GraphState::Draining => before,
                 _ if over => GraphState::Draining,
-                _ => graph.derived(|number| open.contains(&number)),
+                _ => graph.derived(now_ms, |number| open.contains(&number)),
             };
             if graph.state != before {
                 if graph.state == GraphState::Draining {

@@ -3,9 +3,12 @@
 //! spend more than the budget ahead of demand, and to take away an instance that has work in flight.
 //!
 //! ```text
-//! instance:  creating ──listens──► ready ──first request──► serving ──idle──► draining ──no connection──► gone
-//!                └── failed ──────────────────────────────────────────────────────────────────────────────┘
-//! graph:     planned ─► weaving ─► ready ─► serving ─► draining ─► gone
+//! instance:  creating ──listens──► ready ──first use──► serving ──idle──► draining ──no connection──► gone
+//!                │                   └───── nobody came in time ─────────────► ▲ │                     ▲
+//!                │                   ready or serving ◄── somebody came after all ┘                     │
+//!                └── failed, as any other may ──────────────────────────────────────────────────────────┘
+//! graph:     planned ──first instance──► weaving ◄──a further step──► ready ──first use──► serving
+//!                └── its steps are used or over, from whichever state ──► draining ──► gone
 //! ```
 //!
 //! [`Weaver`] decides and does nothing; [`driver`] does and decides nothing.

@@ -109,11 +109,7 @@ impl Weaver {
         let mut planned = Vec::new();
         for graph in self.graphs.values().filter(|graph| graph.state != GraphState::Draining) {
             for (index, node) in graph.nodes.iter().enumerate() {
-                if node.instance.is_none()
-                    && !node.used
-                    && node.start_ms <= now_ms
-                    && node.deadline_ms > now_ms
-                {
+                if node.instance.is_none() && node.start_ms <= now_ms && !node.is_over(now_ms) {
                     planned.push((graph.number, index, node.worth));
                 }
             }

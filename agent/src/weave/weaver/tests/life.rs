@@ -305,3 +305,39 @@ fn an_instance_is_removed_only_after_a_count_that_shows_it_unused() {
     story.beat();
     assert_eq!(story.removed(), [instance]);
 }
+
+#[test]
+fn a_graph_that_serves_does_so_until_it_ends() {
+    let mut story = Story::new(rules(2));
+    story.forecast(vec![step(0, 0.9, 1_000), call(0, 1, 0.9, 1_000)]);
+    let (first, second) = (story.created(0)[0], story.created(1)[0]);
+    story.listens(first);
+    story.listens(second);
+    story.served(first, USER);
+    story.beat();
+    assert_eq!(story.graph().state, GraphState::Serving);
+    story.forecast(vec![step(0, 0.9, 1_000)]);
+    story.wait(BEAT_MS);
+    assert_eq!(story.graph().state, GraphState::Serving);
+}
+
+#[test]
+fn a_graph_is_ready_when_all_that_is_still_expected_stands() {
+    let mut story = Story::new(rules(2));
+    story.forecast(vec![step(0, 0.9, 1_000), call(0, 1, 0.9, 1_000)]);
+    story.listens(story.created(0)[0]);
+    assert_eq!(story.graph().state, GraphState::Weaving);
+    story.fails(story.created(1)[0]);
+    story.beat();
+    assert_eq!(story.graph().state, GraphState::Ready);
+}
+
+#[test]
+fn a_graph_whose_making_has_begun_is_not_merely_planned_again() {
+    let mut story = Story::new(rules(2));
+    story.forecast(vec![step(0, 0.9, 1_000), call(0, 1, 0.9, 20_000)]);
+    assert_eq!(story.graph().state, GraphState::Weaving);
+    story.fails(story.created(0)[0]);
+    story.beat();
+    assert_eq!(story.graph().state, GraphState::Weaving);
+}
