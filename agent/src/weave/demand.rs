@@ -52,7 +52,7 @@ impl Weaver {
 
     fn let_in(&mut self, segment: usize, now_ms: u64) {
         while !self.waiting[segment].is_empty() {
-            let Some(number) = self.place(segment).or_else(|| self.revive(segment)) else { return };
+            let Some(number) = self.place(segment).or_else(|| self.revive(segment, "demand")) else { return };
             if let Some(waiter) = self.waiting[segment].pop_front() {
                 self.admit(waiter.id, number, Found::Ready, now_ms);
             }
@@ -100,22 +100,23 @@ impl Weaver {
         (self.instances[&number].open < self.rules.segments[segment].concurrency).then_some(number)
     }
 
-    fn least_busy(&self, segment: usize) -> Option<u64> {
+    pub(super) fn least_busy(&self, segment: usize) -> Option<u64> {
         let open = self.instances.values().filter(|i| i.segment == segment && i.is_open());
         open.min_by_key(|instance| (instance.open, instance.number)).map(|instance| instance.number)
     }
 
     /// A draining instance that nobody has begun to remove is as good as a new one.
-    fn revive(&mut self, segment: usize) -> Option<u64> {
+    pub(super) fn revive(&mut self, segment: usize, cause: &'static str) -> Option<u64> {
         let concurrency = self.rules.segments[segment].concurrency;
         let found = self.instances.values_mut().find(|instance| {
             let draining = instance.state == InstanceState::Draining;
             instance.segment == segment && draining && instance.open < concurrency
         });
         let instance = found.filter(|_| !self.draining)?;
-        instance.state = InstanceState::Serving;
+        let used = instance.used_ms.is_some();
+        instance.state = if used { InstanceState::Serving } else { InstanceState::Ready };
         let number = instance.number;
-        self.note_instance(number, "demand");
+        self.note_instance(number, cause);
         Some(number)
     }
 
@@ -180,7 +181,7 @@ impl Weaver {
     }
 
     /// Whether one more instance goes beyond the budget, once all are gone that are on their way out.
-    fn is_crowded(&self, segment: usize) -> bool {
+    pub(super) fn is_crowded(&self, segment: usize) -> bool {
         let bytes = |segment: usize| self.rules.segments[segment].memory_bytes;
         let (mut count, mut reserved) = (0, bytes(segment));
         for instance in self.instances.values().filter(|instance| instance.is_alive()) {

@@ -2,13 +2,17 @@
 //! planned step is made when its time has come, most worthy first, as far as the budget goes.
 
 use super::graph::{Graph, GraphState, Node};
-use super::instance::Origin;
+use super::instance::{Instance, Origin};
 use super::{Action, Forecast, Note, Step, Weaver};
 
-/// Graphs that are kept at a time; a forecast past that is not woven.
-const GRAPHS_MAX: usize = 1024;
-/// Steps of one graph.
+/// Graphs that are kept at a time; a forecast that would need one more is not woven.
+pub(super) const GRAPHS_MAX: usize = 1024;
+/// Steps that one forecast brings into a graph.
 const NODES_MAX: usize = 16;
+/// Steps of one graph.
+pub(super) const GRAPH_NODES_MAX: usize = NODES_MAX * 4;
+/// How long a graph takes further forecasts in: so it ends, however often its path is forecast again.
+const JOIN_MS: u64 = 30_000;
 /// A step further away than this is left to a later forecast, which will know better.
 const HORIZON_MS: u64 = 30_000;
 /// The least time that a forecast step is waited for after its expected moment.
@@ -16,7 +20,7 @@ const SLACK_MS: u64 = 750;
 
 impl Weaver {
     pub(super) fn plan(&mut self, forecast: &Forecast, now_ms: u64) {
-        if !self.rules.weave || self.draining || self.graphs.len() >= GRAPHS_MAX {
+        if !self.rules.weave || self.draining {
             return;
         }
         let picks: Vec<&Step> = forecast.path.iter().filter(|step| self.is_worth_it(step, now_ms)).collect();
@@ -24,15 +28,16 @@ impl Weaver {
             return;
         }
         let nodes = self.nodes(forecast.id, &picks, now_ms);
-        match self.graph_that_begins_alike(&nodes) {
-            Some(number) => self.join(number, nodes),
-            None => {
+        match self.graph_that_begins_alike(&nodes, now_ms) {
+            Some(number) => self.join(number, nodes, now_ms),
+            None if self.graphs.len() < GRAPHS_MAX => {
                 let number = self.number();
                 let state = GraphState::Planned;
-                self.graphs
-                    .insert(number, Graph { number, state, planned_ms: now_ms, draining_ms: 0, nodes });
+                let graph = Graph { number, state, planned_ms: now_ms, draining_ms: 0, nodes };
+                self.graphs.insert(number, graph);
                 self.actions.push(Action::Note(Note::Graph { graph: number, state, cause: "forecast" }));
             }
+            None => {}
         }
     }
 
@@ -69,36 +74,39 @@ impl Weaver {
         nodes
     }
 
-    /// A live graph that holds every segment of `nodes`: two forecasts that begin alike share their instances.
-    fn graph_that_begins_alike(&self, nodes: &[Node]) -> Option<u64> {
-        let holds = |graph: &&Graph| {
-            graph.state != GraphState::Draining
-                && nodes.iter().all(|node| graph.nodes.iter().any(|other| other.segment == node.segment))
+    /// A graph that holds every segment of `nodes` and takes them in: two forecasts that begin alike share it.
+    fn graph_that_begins_alike(&self, nodes: &[Node], now_ms: u64) -> Option<u64> {
+        let joinable = |graph: &&Graph| {
+            let young = graph.planned_ms.saturating_add(JOIN_MS) > now_ms;
+            let expected = graph.nodes.iter().filter(|node| !node.is_over(now_ms)).count();
+            young && graph.state != GraphState::Draining && expected + nodes.len() <= GRAPH_NODES_MAX
         };
-        self.graphs.values().find(holds).map(|graph| graph.number)
+        let alike = |graph: &&Graph| {
+            nodes.iter().all(|node| graph.nodes.iter().any(|other| other.segment == node.segment))
+        };
+        self.graphs.values().filter(joinable).find(alike).map(|graph| graph.number)
     }
 
-    fn join(&mut self, number: u64, nodes: Vec<Node>) {
+    fn join(&mut self, number: u64, nodes: Vec<Node>, now_ms: u64) {
         let Some(graph) = self.graphs.get_mut(&number) else { return };
-        let mut claims = Vec::new();
-        for node in nodes {
-            let same = |other: &&mut Node| other.segment == node.segment && other.asker == node.asker;
-            match graph.nodes.iter_mut().find(same) {
-                Some(other) => {
-                    other.deadline_ms = other.deadline_ms.max(node.deadline_ms);
-                    (other.forecast, other.used) = (node.forecast, false);
-                    claims.extend(other.instance.map(|instance| other.claim(instance, false)));
-                }
-                None => {
-                    // Spent nodes make room; a graph of many users stays bounded.
-                    graph.nodes.retain(|other| !(other.used && other.segment == node.segment));
-                    if graph.nodes.len() < NODES_MAX * 4 {
-                        graph.nodes.push(node);
-                    }
-                }
-            }
+        if graph.nodes.len() + nodes.len() > GRAPH_NODES_MAX {
+            // What is over makes room: a graph of many users stays bounded.
+            graph.nodes.retain(|node| !node.is_over(now_ms));
         }
-        self.actions.extend(claims.into_iter().map(Action::Note));
+        for mut node in nodes {
+            let same = |other: &&mut Node| other.segment == node.segment && other.asker == node.asker;
+            let Some(known) = graph.nodes.iter_mut().find(same) else {
+                graph.nodes.push(node);
+                continue;
+            };
+            // The later forecast knows better. One whose instance is on its way out is woven anew.
+            let stands = |number: &u64| self.instances.get(number).is_some_and(Instance::is_alive);
+            node.instance = known.instance.filter(stands);
+            self.actions.extend(node.instance.map(|instance| Action::Note(node.claim(instance, false))));
+            // An earlier forecast that reaches further has its claim, too.
+            node.deadline_ms = node.deadline_ms.max(known.deadline_ms);
+            *known = node;
+        }
     }
 
     /// Gives each step whose time has come its instance: one that stands, or a new one, most worthy first.
@@ -136,10 +144,17 @@ impl Weaver {
         self.actions.push(Action::Note(node.claim(instance, stands.is_none())));
     }
 
-    /// An instance of the segment that stands or is being made.
-    fn standing(&self, segment: usize) -> Option<u64> {
-        let mut of_segment = self.instances.values().filter(|i| i.segment == segment && i.is_alive());
-        of_segment.next().map(|instance| instance.number)
+    /// An instance of the segment that stands or is being made; else one on its way out, if it may stay.
+    ///
+    /// A busy one will do: whether the request brings a connection of its own is not known, and one that finds all
+    /// places taken has a further instance made.
+    fn standing(&mut self, segment: usize) -> Option<u64> {
+        let being_made = |weaver: &Self| {
+            let mut of_segment = weaver.instances.values().filter(|i| i.segment == segment && i.is_alive());
+            of_segment.next().map(|instance| instance.number)
+        };
+        let stands = self.least_busy(segment).or_else(|| being_made(self));
+        if stands.is_some() || self.is_crowded(segment) { stands } else { self.revive(segment, "forecast") }
     }
 
     /// Whether one more instance may be made ahead of demand.

@@ -10,6 +10,7 @@ mod links;
 use super::*;
 use crate::weave::demand::{INSTANCES_MAX, WAITERS_MAX};
 use crate::weave::expire::DRAIN_GRACE_MS;
+use crate::weave::plan::{GRAPH_NODES_MAX, GRAPHS_MAX};
 use crate::weave::{Admission, Forecast, GraphState, Refusal, Step};
 
 /// As the driver's.
@@ -21,7 +22,7 @@ const USER: Asker = Asker::Principal(7);
 fn rules(count: usize) -> Rules {
     let segment = |index: usize| SegmentRules {
         name: format!("s{index}"),
-        address: SocketAddr::from(([10, 96, 0, index as u8], 80)),
+        address: SocketAddr::from(([10, 96, (index >> 8) as u8, index as u8], 80)),
         activator: Some(SocketAddr::from(([10, 201, 0, 1], 9000 + index as u16))),
         miss: Miss::Activate,
         memory_bytes: 64 * MIB,

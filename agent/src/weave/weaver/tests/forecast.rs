@@ -145,3 +145,116 @@ fn a_step_whose_instance_failed_is_over_and_holds_nothing() {
     assert!(story.weaver.graphs.is_empty());
     assert_eq!(story.created(0).len(), 1);
 }
+
+#[test]
+fn a_step_forecast_again_as_its_instance_is_on_its_way_out_keeps_it() {
+    let mut story = Story::new(rules(2));
+    story.forecast(vec![step(0, 0.9, 100), step(1, 0.9, 5_000)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    story.wait(850);
+    assert_eq!(story.state(instance), Some(InstanceState::Draining));
+    let again = story.forecast(vec![step(0, 0.9, 100)]);
+    assert_eq!((story.weaver.graphs.len(), story.state(instance)), (1, Some(InstanceState::Ready)));
+    assert_eq!(story.claims().last(), Some(&(again, 0, instance, false)));
+    story.wait(800);
+    assert_eq!(story.route(0), [story.address(instance)]);
+}
+
+#[test]
+fn a_forecast_brings_back_a_used_instance_that_has_just_left_the_routes() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    story.wait(1_000);
+    assert_eq!(story.state(instance), Some(InstanceState::Draining));
+    story.forecast(vec![step(0, 0.9, 100)]);
+    assert_eq!((story.state(instance), story.created(0).len()), (Some(InstanceState::Serving), 1));
+}
+
+#[test]
+fn a_forecast_does_not_bring_back_what_has_yielded_to_a_request() {
+    let mut story = Story::new(Rules { memory_bytes: 64 * MIB, ..rules(2) });
+    story.forecast(vec![step(0, 0.9, 100)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    story.demand(1);
+    story.forecast(vec![step(0, 0.9, 100)]);
+    assert_eq!(story.state(instance), Some(InstanceState::Draining));
+    story.wait(500);
+    assert_eq!((story.removed(), story.created(0).len()), (vec![instance], 1));
+}
+
+#[test]
+fn steps_that_are_over_make_room_for_those_of_further_users() {
+    let mut story = Story::new(rules(2));
+    story.forecast(vec![step(0, 0.9, 100), step(1, 0.9, 20_000)]);
+    story.listens(story.created(0)[0]);
+    for user in 0..2 * GRAPH_NODES_MAX as u64 {
+        let forecast = story.forecast(vec![Step { asker: Asker::Principal(user), ..step(0, 0.9, 100) }]);
+        assert_eq!(story.claims().last().map(|claim| claim.0), Some(forecast));
+        assert!(story.graph().nodes.len() <= GRAPH_NODES_MAX);
+        story.wait(100);
+    }
+}
+
+#[test]
+fn a_forecast_that_a_graph_has_no_room_for_makes_a_graph_of_its_own() {
+    let mut story = Story::new(rules(1));
+    for user in 0..GRAPH_NODES_MAX as u64 + 1 {
+        story.forecast(vec![Step { asker: Asker::Principal(user), ..step(0, 0.9, 100) }]);
+    }
+    let nodes: Vec<usize> = story.weaver.graphs.values().map(|graph| graph.nodes.len()).collect();
+    assert_eq!(nodes, [GRAPH_NODES_MAX, 1]);
+    assert_eq!(story.claims().len(), GRAPH_NODES_MAX + 1);
+}
+
+#[test]
+fn a_graph_ends_however_often_its_path_is_forecast_again() {
+    let mut story = Story::new(rules(1));
+    story.forecast(vec![step(0, 0.9, 1_000)]);
+    story.listens(story.created(0)[0]);
+    let first = story.graph().number;
+    for _ in 0..40 {
+        story.wait(1_000);
+        story.forecast(vec![step(0, 0.9, 1_000)]);
+        assert!(story.weaver.graphs.len() <= 2);
+    }
+    assert!(!story.weaver.graphs.contains_key(&first));
+}
+
+#[test]
+fn a_forecast_that_is_made_again_knows_better_when_and_how_surely() {
+    let mut story = Story::new(rules(1));
+    story.forecast(vec![step(0, 0.6, 20_000)]);
+    story.forecast(vec![step(0, 0.9, 100)]);
+    assert_eq!(story.created(0).len(), 1, "sooner than was thought");
+    assert_eq!(story.graph().nodes[0].confidence, 0.9);
+}
+
+#[test]
+fn a_claim_is_judged_by_its_own_forecasts_window() {
+    let mut story = Story::new(Rules { keep_alive_ms: 60_000, ..rules(1) });
+    let instance = story.warm(0);
+    story.forecast(vec![step(0, 0.9, 10_000)]);
+    story.wait(4_000);
+    let short = story.forecast(vec![step(0, 0.9, 1_000)]);
+    let now_ms = story.now_ms;
+    let claim = |note: &&Note| matches!(note, Note::Claimed { forecast, .. } if *forecast == short);
+    let Some(Note::Claimed { deadline_ms, instance: by, .. }) = story.notes().find(claim) else {
+        panic!("no claim")
+    };
+    assert_eq!((*deadline_ms, *by), (now_ms + 2_000, instance));
+    assert_eq!(story.graph().nodes[0].deadline_ms, now_ms - 4_000 + 20_000, "held for the longer one");
+}
+
+#[test]
+fn past_the_most_graphs_a_forecast_joins_one_or_is_left_aside() {
+    let mut story = Story::new(rules(GRAPHS_MAX + 1));
+    for segment in 0..=GRAPHS_MAX {
+        story.forecast(vec![step(segment, 0.9, 100)]);
+    }
+    assert_eq!(story.weaver.graphs.len(), GRAPHS_MAX);
+    let alike = story.forecast(vec![Step { asker: Asker::Principal(8), ..step(0, 0.9, 100) }]);
+    assert_eq!(story.claims().last().map(|claim| claim.0), Some(alike));
+    assert_eq!(story.weaver.graphs.len(), GRAPHS_MAX);
+}
