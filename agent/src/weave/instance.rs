@@ -72,6 +72,8 @@ pub struct Instance {
     pub cgroup_id: Option<u64>,
     /// Where it answers, once it has a task.
     pub address: Option<SocketAddr>,
+    /// Whether it has served or stood for a while; its end is no fault then.
+    pub(super) proven: bool,
     /// Idle cost so far, in byte-milliseconds.
     pub(super) idle_byte_ms: f64,
     pub(super) metered_ms: u64,
@@ -94,6 +96,7 @@ impl Instance {
             memory_bytes: 0,
             cgroup_id: None,
             address: None,
+            proven: false,
             idle_byte_ms: 0.0,
             metered_ms: now_ms,
         }

@@ -136,6 +136,7 @@ impl Weaver {
     }
 
     fn settle(&mut self, counts: Counts, now_ms: u64) {
+        self.prove(now_ms);
         self.give_up(now_ms);
         self.attend(counts, now_ms);
         self.time_out(now_ms);
@@ -168,7 +169,8 @@ impl Weaver {
         instance.ready_ms = Some(now_ms);
         let (segment, took_ms) = (instance.segment, (now_ms - instance.created_ms) as f64);
         self.cold_ms[segment] += (took_ms - self.cold_ms[segment]) * 0.2;
-        self.trouble[segment] = Trouble::default();
+        // The pause is over; the trouble is when the instance has proved itself.
+        self.trouble[segment].until_ms = self.trouble[segment].until_ms.min(now_ms);
         self.note_instance(number, "listens");
         let found = match self.instances[&number].origin {
             Origin::Forecast => Found::Creating,
@@ -203,6 +205,7 @@ impl Weaver {
         // The word of a request may come after the end of its instance, whose books are closed.
         if instance.state != InstanceState::Gone {
             self.touch(number, now_ms);
+            self.proved(number);
         }
         for graph in self.graphs.values_mut() {
             let expected =
@@ -220,6 +223,7 @@ impl Weaver {
         (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
         (instance.state, instance.ready_ms, instance.used_ms) =
             (InstanceState::Serving, Some(now_ms), Some(now_ms));
+        instance.proven = true;
         self.instances.insert(number, instance);
         self.note_instance(number, "adopted");
     }

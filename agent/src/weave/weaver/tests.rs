@@ -11,6 +11,7 @@ use super::*;
 use crate::weave::demand::{INSTANCES_MAX, WAITERS_MAX};
 use crate::weave::expire::DRAIN_GRACE_MS;
 use crate::weave::plan::{GRAPH_NODES_MAX, GRAPHS_MAX};
+use crate::weave::trouble::PROVEN_MS;
 use crate::weave::{Admission, Forecast, GraphState, Refusal, Step};
 
 /// As the driver's.

@@ -331,6 +331,67 @@ fn a_busy_instance_is_better_than_none_for_who_has_waited_long_enough() {
     assert_eq!(story.admitted(waiter).instance, first);
 }
 
+#[test]
+fn creations_that_fail_together_count_as_one_failure() {
+    let mut story = Story::new(rules(1));
+    (0..5).for_each(|_| _ = story.demand(0));
+    story.created(0).into_iter().for_each(|instance| story.fails(instance));
+    assert_eq!(story.weaver.trouble[0].failures, 1);
+    story.wait(500);
+    let waiter = story.demand(0);
+    assert_eq!(story.answer(waiter), None);
+    assert_eq!(story.created(0).len(), 4);
+}
+
+#[test]
+fn an_instance_that_ends_as_soon_as_it_listens_is_a_failure_and_the_pause_grows() {
+    let mut story = Story::new(rules(1));
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        story.forecast(vec![step(0, 0.9, 100)]);
+        let instance = *story.created(0).last().unwrap();
+        story.listens(instance);
+        story.wait(500);
+        story.fails(instance);
+        let waiter = story.demand(0);
+        pauses.push(story.refused(waiter).retry_after_ms);
+        story.wait(pauses.last().copied().unwrap());
+    }
+    assert_eq!(pauses, [500, 1_000, 2_000, 4_000]);
+    assert_eq!(story.weaver.trouble[0].failures, 4);
+}
+
+#[test]
+fn an_instance_that_stands_for_a_while_ends_the_trouble_also_unused() {
+    let mut story = Story::new(rules(1));
+    story.demand(0);
+    story.fails(story.created(0)[0]);
+    story.wait(500);
+    story.forecast(vec![step(0, 0.9, 1_000)]);
+    story.listens(story.created(0)[1]);
+    story.wait(PROVEN_MS - BEAT_MS);
+    assert_eq!(story.weaver.trouble[0].failures, 1, "it might end as soon as it listens");
+    story.wait(BEAT_MS);
+    assert_eq!(story.weaver.trouble[0].failures, 0);
+}
+
+#[test]
+fn an_instance_that_has_long_stood_does_not_excuse_that_no_further_one_can_be_made() {
+    let mut story = Story::new(Rules { keep_alive_ms: 60_000, ..rules(1) });
+    let first = story.warm(0);
+    story.connect(first);
+    story.connect(first);
+    story.wait(2_000);
+    story.demand(0);
+    story.beat();
+    story.fails(story.created(0)[1]);
+    story.wait(400);
+    assert_eq!(story.weaver.trouble[0].failures, 1);
+    story.demand(0);
+    story.wait(50);
+    assert_eq!(story.created(0).len(), 2, "no attempt in the pause");
+}
+
 fn segment() -> SegmentRules {
     rules(1).segments.remove(0)
 }
