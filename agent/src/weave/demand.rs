@@ -34,10 +34,13 @@ impl Weaver {
         if self.draining {
             return self.refuse(waiter, SHUTTING_DOWN.into(), COME_AGAIN_MS);
         }
-        if self.waiting[segment].len() >= WAITERS_MAX {
+        let Some(queue) = self.waiting.get_mut(segment) else {
+            return self.refuse(waiter, "there is no such segment".into(), COME_AGAIN_MS);
+        };
+        if queue.len() >= WAITERS_MAX {
             return self.refuse(waiter, "too many requests wait for an instance".into(), COME_AGAIN_MS);
         }
-        self.waiting[segment].push_back(Waiter { id: waiter, since_ms: now_ms });
+        queue.push_back(Waiter { id: waiter, since_ms: now_ms });
     }
 
     /// Gives those who wait what there is, and makes what they lack.

@@ -16,24 +16,37 @@ enum Ending {
     Remove(&'static str),
 }
 
+/// Whether an instance came to its end just now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Retired {
+    Now,
+    Before,
+}
+
 impl Weaver {
+    /// Has an instance removed, whatever goes on in it.
     pub(super) fn remove(&mut self, number: u64, cause: &'static str, now_ms: u64) {
-        let Some(instance) = self.instances.get_mut(&number) else { return };
-        if instance.state == InstanceState::Gone {
-            return;
+        if self.retire(number, cause, now_ms) == Retired::Now {
+            self.actions.push(Action::Remove { instance: number });
         }
+    }
+
+    /// Closes the books of an instance; no graph counts on it any more.
+    pub(super) fn retire(&mut self, number: u64, cause: &'static str, now_ms: u64) -> Retired {
+        let living = self.instances.get_mut(&number).filter(|instance| instance.state != InstanceState::Gone);
+        let Some(instance) = living else { return Retired::Before };
         instance.state = InstanceState::Gone;
         let (segment, used) = (instance.segment, instance.used_ms.is_some());
         let idle_mb_s = instance.take_idle_mb_s(now_ms);
         self.note_instance(number, cause);
         self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used }));
-        self.actions.push(Action::Remove { instance: number });
         for node in self.graphs.values_mut().flat_map(|graph| &mut graph.nodes) {
             if node.instance == Some(number) {
                 node.instance = None;
                 node.deadline_ms = node.deadline_ms.min(now_ms);
             }
         }
+        Retired::Now
     }
 
     pub(super) fn expire_instances(&mut self, counts: Counts, now_ms: u64) {

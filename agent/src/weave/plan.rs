@@ -54,17 +54,18 @@ impl Weaver {
             if nodes.iter().any(|node| node.segment == step.segment && node.asker == step.asker) {
                 continue;
             }
+            let confidence = step.confidence.min(1.0);
             let cold_ms = self.cold_ms[step.segment];
             let window_ms = step.expected_ms + step.expected_ms.max(SLACK_MS);
-            let memory_mb = self.rules.segments[step.segment].memory_bytes as f64 / 1_048_576.0;
+            let memory_mb = self.rules.segments[step.segment].memory_bytes.max(1) as f64 / 1_048_576.0;
             // Twice the time it takes is room enough for a busy node; earlier costs memory for nothing.
             let lead_ms = (2.0 * cold_ms) as u64 + SLACK_MS;
             nodes.push(Node {
                 segment: step.segment,
                 forecast,
                 asker: step.asker,
-                confidence: step.confidence,
-                worth: step.confidence * cold_ms / (memory_mb * window_ms as f64 / 1000.0),
+                confidence,
+                worth: confidence * cold_ms / (memory_mb * window_ms as f64 / 1000.0),
                 start_ms: now_ms + (step.expected_ms / 2).saturating_sub(lead_ms),
                 deadline_ms: now_ms + window_ms,
                 instance: None,

@@ -70,6 +70,7 @@ pub struct Weaver {
     pub(super) waiting: Vec<VecDeque<Waiter>>,
     routes: BTreeMap<RouteKey, Vec<SocketAddr>>,
     next: u64,
+    now_ms: u64,
     pub(super) draining: bool,
     pub(super) actions: Vec<Action>,
 }
@@ -87,6 +88,7 @@ impl Weaver {
             waiting: (0..count).map(|_| VecDeque::new()).collect(),
             routes: BTreeMap::new(),
             next: 1,
+            now_ms: 0,
             draining: false,
             actions: Vec::new(),
         }
@@ -94,6 +96,9 @@ impl Weaver {
 
     /// Takes one input; returns what is to be done, in order.
     pub fn take(&mut self, input: Input, now_ms: u64) -> Vec<Action> {
+        // A clock that steps back stands still until it has caught up.
+        self.now_ms = self.now_ms.max(now_ms);
+        let now_ms = self.now_ms;
         let counts = if matches!(input, Input::Tick(_)) { Counts::Fresh } else { Counts::Old };
         match input {
             Input::Forecast(forecast) => self.plan(&forecast, now_ms),
@@ -108,7 +113,7 @@ impl Weaver {
             }
             Input::Listening { instance } => self.listening(instance, now_ms),
             Input::Failed { instance, cause } => self.failed(instance, &cause, now_ms),
-            Input::Removed { instance } => drop(self.instances.remove(&instance)),
+            Input::Removed { instance } => self.removed(instance, now_ms),
             Input::Served { instance, asker } => self.served(instance, asker, now_ms),
             Input::Adopted { name, segment, address, cgroup_id } => {
                 self.adopted(name, segment, address, cgroup_id, now_ms);
@@ -183,6 +188,12 @@ impl Weaver {
         }
     }
 
+    fn removed(&mut self, number: u64, now_ms: u64) {
+        // The books of one that vanished untold are closed now.
+        self.retire(number, "vanished", now_ms);
+        self.instances.remove(&number);
+    }
+
     /// Somebody uses an instance: by a request, or by a connection whose requests cannot be read.
     pub(super) fn touch(&mut self, number: u64, now_ms: u64) {
         let Some(instance) = self.instances.get_mut(&number) else { return };
@@ -218,6 +229,9 @@ impl Weaver {
     }
 
     fn adopted(&mut self, name: String, segment: usize, address: SocketAddr, cgroup_id: u64, now_ms: u64) {
+        if segment >= self.rules.segments.len() {
+            return;
+        }
         let number = self.number();
         let mut instance = Instance::new(number, name, segment, Origin::Adopted, now_ms);
         (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));

@@ -258,3 +258,10 @@ fn past_the_most_graphs_a_forecast_joins_one_or_is_left_aside() {
     assert_eq!(story.claims().last().map(|claim| claim.0), Some(alike));
     assert_eq!(story.weaver.graphs.len(), GRAPHS_MAX);
 }
+
+#[test]
+fn a_confidence_beyond_certainty_is_worth_no_more_than_certainty() {
+    let mut story = Story::new(Rules { memory_bytes: 64 * MIB, ..rules(2) });
+    story.forecast(vec![step(0, f64::INFINITY, 1_000), step(1, 1.0, 100)]);
+    assert_eq!((story.created(0).len(), story.created(1).len()), (0, 1));
+}

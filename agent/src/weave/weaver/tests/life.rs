@@ -341,3 +341,45 @@ fn a_graph_whose_making_has_begun_is_not_merely_planned_again() {
     story.beat();
     assert_eq!(story.graph().state, GraphState::Weaving);
 }
+
+#[test]
+fn a_clock_that_steps_back_is_taken_to_stand_still() {
+    let mut story = Story::new(rules(1));
+    let waiter = story.demand(0);
+    story.now_ms -= 600_000;
+    story.listens(story.created(0)[0]);
+    story.admitted(waiter);
+    assert!(story.weaver.cold_ms[0] < COLD_GUESS_MS);
+    story.wait(1_000);
+    assert_eq!(story.weaver.instances[&1].used_ms, Some(1_000_000));
+}
+
+#[test]
+fn an_instance_that_vanishes_without_being_told_to_leaves_nothing_behind() {
+    let mut story = Story::new(rules(1));
+    story.forecast(vec![step(0, 0.9, 1_000)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    story.feed(Input::Removed { instance });
+    assert_eq!((story.route(0), story.state(instance)), (story.activator(0), None));
+    assert_eq!(story.graph().nodes[0].instance, None);
+    assert!(matches!(story.spent(instance)[..], [(_, false)]));
+    assert_eq!(story.removed(), [0_u64; 0]);
+}
+
+#[test]
+fn what_names_no_segment_or_instance_is_refused_or_left_aside() {
+    let mut story = Story::new(rules(1));
+    let waiter = story.demand(9);
+    assert!(story.refused(waiter).cause.contains("no such segment"));
+    let address = story.address(9);
+    story.feed(Input::Adopted { name: "old".into(), segment: 9, address, cgroup_id: 9 });
+    assert!(story.weaver.instances.is_empty());
+    story.listens(77);
+    story.fails(77);
+    story.served(77, USER);
+    story.feed(Input::Removed { instance: 77 });
+    story.feed(Input::Withdrawn { waiter: 77 });
+    story.feed(Input::Tick(vec![Reading { instance: 77, open: 1, memory_bytes: 1 }]));
+    assert!(story.weaver.instances.is_empty());
+}
