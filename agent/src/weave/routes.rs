@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::{SegmentRules, Weaver};
+use super::{Asker, Graph, Instance, SegmentRules, Weaver};
 use crate::config::Miss;
 
 /// Backends of one route; the kernel's table holds no more.
@@ -61,24 +61,34 @@ fn backends(weaver: &Weaver, index: usize, segment: &SegmentRules) -> Vec<Socket
     }
 }
 
-/// Inside a graph, a call from one instance to another's segment goes to that very instance.
+/// Inside a graph, a call from one instance to another's segment goes to that very instance; so does an expected call
+/// of those whose request gave rise to the forecast. Instances can be shared: the youngest graph's link is the one that
+/// was forecast last.
 fn links(weaver: &Weaver, table: &mut BTreeMap<RouteKey, Vec<SocketAddr>>) {
-    let standing = |number: &Option<u64>| {
-        number.and_then(|number| weaver.instances.get(&number)).filter(|instance| instance.is_open())
-    };
-    // Instances can be shared; the youngest graph's link is the one that was forecast last.
     for graph in weaver.graphs.values().filter(|graph| graph.is_linked()) {
-        for from in &graph.nodes {
-            let Some(caller) = standing(&from.instance).and_then(|instance| instance.cgroup_id) else {
-                continue;
-            };
-            for to in graph.nodes.iter().filter(|to| to.segment != from.segment) {
-                let segment = &weaver.rules.segments[to.segment];
-                let callee = standing(&to.instance).filter(|instance| instance.open < segment.concurrency);
-                let Some(address) = callee.and_then(|instance| instance.address) else { continue };
-                let dial = segment.address;
-                table.insert(RouteKey { caller: Some(caller), dial }, vec![address]);
+        let own = own_instances(weaver, graph);
+        let mut link = |caller: &Instance, callee: &Instance| {
+            let segment = &weaver.rules.segments[callee.segment];
+            let free = callee.open < segment.concurrency && caller.segment != callee.segment;
+            if let (true, Some(caller), Some(address)) = (free, caller.cgroup_id, callee.address) {
+                table.insert(RouteKey { caller: Some(caller), dial: segment.address }, vec![address]);
             }
+        };
+        for (caller, callee) in
+            own.values().flat_map(|caller| own.values().map(move |callee| (caller, callee)))
+        {
+            link(caller, callee);
+        }
+        for node in &graph.nodes {
+            let (Asker::Segment(from), Some(callee)) = (node.asker, own.get(&node.segment)) else { continue };
+            let outside = |i: &&Instance| i.segment == from && i.is_open() && !own.contains_key(&from);
+            weaver.instances.values().filter(outside).for_each(|caller| link(caller, callee));
         }
     }
+}
+
+/// The instance of each segment of a graph's that can be used: that of its latest step.
+fn own_instances<'a>(weaver: &'a Weaver, graph: &Graph) -> BTreeMap<usize, &'a Instance> {
+    let instances = graph.nodes.iter().filter_map(|node| weaver.instances.get(&node.instance?));
+    instances.filter(|instance| instance.is_open()).map(|instance| (instance.segment, instance)).collect()
 }

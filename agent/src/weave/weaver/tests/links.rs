@@ -158,3 +158,25 @@ fn a_link_to_an_instance_whose_places_are_taken_yields_to_the_route() {
     story.beat();
     assert_eq!(story.link(first, 1), [story.address(second)]);
 }
+
+#[test]
+fn the_instance_whose_request_gave_rise_to_a_forecast_is_linked_to_what_it_is_expected_to_call() {
+    let mut story = Story::new(Rules { keep_alive_ms: 60_000, ..rules(3) });
+    let asking = story.warm(0);
+    // Two instances of what it calls, one of which is the graph's.
+    story.forecast(vec![call(0, 1, 0.9, 1_000), call(1, 2, 0.9, 1_000)]);
+    let (own, last) = (story.created(1)[0], story.created(2)[0]);
+    story.listens(own);
+    story.listens(last);
+    (0..3).for_each(|_| _ = story.demand(1));
+    story.beat();
+    let other = story.created(1)[1];
+    story.listens(other);
+    story.close(own);
+    story.beat();
+    assert_eq!(story.route(1), [story.address(own), story.address(other)]);
+    assert_eq!(story.link(asking, 1), [story.address(own)]);
+    assert_eq!(story.link(asking, 2), [], "it is not expected to call that");
+    assert_eq!(story.link(own, 2), [story.address(last)]);
+    assert_eq!(story.link(other, 2), [], "not of the graph");
+}
