@@ -101,8 +101,8 @@ impl Weaver {
                 continue;
             };
             // The later forecast knows better. One whose instance is on its way out is woven anew.
-            let stands = |number: &u64| self.instances.get(number).is_some_and(Instance::is_alive);
-            node.instance = known.instance.filter(stands);
+            let alive = |number: &u64| self.instances.get(number).is_some_and(Instance::is_alive);
+            node.instance = known.instance.filter(alive);
             self.actions.extend(node.instance.map(|instance| Action::Note(node.claim(instance, false))));
             // An earlier forecast that reaches further has its claim, too.
             node.deadline_ms = node.deadline_ms.max(known.deadline_ms);
@@ -133,7 +133,8 @@ impl Weaver {
         let Some(node) = self.graphs.get(&number).and_then(|graph| graph.nodes.get(index)).cloned() else {
             return;
         };
-        let stands = self.standing(node.segment);
+        let own = self.graphs.get(&number).and_then(|graph| self.own_instance(graph, node.segment));
+        let stands = own.or_else(|| self.standing(node.segment));
         if stands.is_none() && !self.may_create(node.segment, now_ms) {
             return;
         }
@@ -143,6 +144,13 @@ impl Weaver {
             node.instance = Some(instance);
         }
         self.actions.push(Action::Note(node.claim(instance, stands.is_none())));
+    }
+
+    /// A graph has one instance of a segment, whoever its steps are expected from.
+    fn own_instance(&self, graph: &Graph, segment: usize) -> Option<u64> {
+        let of_segment = graph.nodes.iter().filter(|node| node.segment == segment);
+        let alive = |number: &u64| self.instances.get(number).is_some_and(Instance::is_alive);
+        of_segment.filter_map(|node| node.instance).find(alive)
     }
 
     /// An instance of the segment that stands or is being made; else one on its way out, if it may stay.

@@ -87,7 +87,7 @@ fn links(weaver: &Weaver, table: &mut BTreeMap<RouteKey, Vec<SocketAddr>>) {
     }
 }
 
-/// The instance of each segment of a graph's that can be used: that of its latest step.
+/// The graph's instance of each of its segments, where it can be used.
 fn own_instances<'a>(weaver: &'a Weaver, graph: &Graph) -> BTreeMap<usize, &'a Instance> {
     let instances = graph.nodes.iter().filter_map(|node| weaver.instances.get(&node.instance?));
     instances.filter(|instance| instance.is_open()).map(|instance| (instance.segment, instance)).collect()

@@ -265,3 +265,20 @@ fn a_confidence_beyond_certainty_is_worth_no_more_than_certainty() {
     story.forecast(vec![step(0, f64::INFINITY, 1_000), step(1, 1.0, 100)]);
     assert_eq!((story.created(0).len(), story.created(1).len()), (0, 1));
 }
+
+#[test]
+fn the_steps_of_a_graph_share_its_instance_of_a_segment() {
+    let mut story = Story::new(Rules { keep_alive_ms: 60_000, ..rules(1) });
+    (0..3).for_each(|_| _ = story.demand(0));
+    let (first, second) = (story.created(0)[0], story.created(0)[1]);
+    story.listens(first);
+    story.listens(second);
+    // One connection on the second, two on the first.
+    story.forecast(vec![step(0, 0.9, 1_000)]);
+    story.close(first);
+    story.close(first);
+    story.beat();
+    story.forecast(vec![Step { asker: Asker::Principal(8), ..step(0, 0.9, 1_000) }]);
+    let claimed: Vec<u64> = story.claims().iter().map(|claim| claim.2).collect();
+    assert_eq!(claimed, [second, second]);
+}
