@@ -106,7 +106,12 @@ impl Lacks {
     }
 
     fn package_names(&self) -> Vec<&'static str> {
-        self.packages.iter().map(|need| need.package).chain(self.probes.packages()).collect()
+        let mut names: Vec<_> =
+            self.packages.iter().map(|need| need.package).chain(self.probes.packages()).collect();
+        // Several purposes may want the same.
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     fn meet(&self) -> Result<()> {
@@ -115,7 +120,6 @@ impl Lacks {
             debian::update()?;
         }
         if !names.is_empty() {
-            println!("setup: {} packages are missing: {}", names.len(), names.join(" "));
             debian::install(&names)?;
         }
         if self.probes.linker {
@@ -134,8 +138,10 @@ impl Lacks {
             // Writing to a string does not fail.
             let _ = writeln!(text, "  {name:<36} {reason}");
         };
-        for need in &self.packages {
-            line(need.package, need.reason);
+        for (index, need) in self.packages.iter().enumerate() {
+            if !self.packages[..index].iter().any(|other| other.package == need.package) {
+                line(need.package, need.reason);
+            }
         }
         if self.probes.compiler {
             line(
@@ -202,9 +208,11 @@ mod tests {
             components: vec!["clippy"],
         };
         let text = lacks.instructions();
-        for part in
-            [clang.reason, "install --no-install-recommends clang-19 rustc-web", "cargo install bpf-linker"]
-        {
+        for part in [
+            clang.reason,
+            "--no-install-recommends clang-19 libpolly-22-dev libstd-rust-web-dev-bpf llvm-22-dev rustc-web",
+            "cargo install bpf-linker",
+        ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         assert!(text.contains("mount -t cgroup2") && text.contains("rustup component add clippy"), "{text}");
