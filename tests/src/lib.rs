@@ -1,3 +1,4 @@
 //! The harness.
 pub mod containerd;
+pub mod helm;
 pub mod image;
