@@ -51,7 +51,7 @@ pub enum KernelError {
     #[error("the programs cannot be loaded: {0}")]
     Load(#[source] Box<aya::EbpfError>),
     /// One program cannot be loaded or attached.
-    #[error("program {name}: {source}")]
+    #[error("program {name}: {}", brief(source))]
     Program {
         /// Its name.
         name: &'static str,
@@ -93,6 +93,18 @@ pub enum KernelError {
         /// How many there are.
         max: u32,
     },
+}
+
+/// What the kernel said, without the verifier's thousand lines: its complaint is the last but its statistics.
+fn brief(error: &aya::programs::ProgramError) -> String {
+    let aya::programs::ProgramError::LoadError { io_error, verifier_log } = error else { return error.to_string() };
+    let log = verifier_log.to_string();
+    let statistics = ["verification time", "stack depth", "processed"];
+    let complaint = log.lines().rev().find(|line| !line.is_empty() && !statistics.iter().any(|s| line.starts_with(s)));
+    match complaint {
+        Some(complaint) => format!("{io_error}; the verifier says: {complaint}"),
+        None => io_error.to_string(),
+    }
 }
 
 /// What to watch.

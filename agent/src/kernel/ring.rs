@@ -38,7 +38,10 @@ impl Ring {
                 let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
                 let own = borrowed.as_fd().try_clone_to_owned().map_err(failed)?;
                 let interest = tokio::io::Interest::READABLE;
-                self.wake = Some(AsyncFd::register_with_interest(own, interest).map_err(failed)?);
+                // SAFETY: an owned descriptor stays the same and open for as long as it is held, and it is dropped
+                // only after its registration.
+                let wake = unsafe { AsyncFd::register_with_interest(own, interest) };
+                self.wake = Some(wake.map_err(|error| failed(error.into_parts().1))?);
                 // Whatever came before the registration is looked for once more.
                 continue;
             }

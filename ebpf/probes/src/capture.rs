@@ -294,14 +294,16 @@ fn emit_as<const N: usize>(context: &SkBuffContext, side: Side, packet: &Packet,
 /// `to` must have room for `len_max` bytes.
 #[inline(always)]
 unsafe fn load(context: &SkBuffContext, at: u32, to: *mut u8, len: u32, len_max: u32) -> bool {
-    let mut len = len;
+    // As wide as the register: a narrower one is widened into a copy, and the check would bound the copy alone.
+    let mut len = u64::from(len);
     // The verifier must see the bound on the very register that the helper gets; without this the compiler proves
     // the comparison away.
-    // SAFETY: an empty instruction that makes the value opaque.
-    unsafe { core::arch::asm!("/* {0} */", inout(reg) len, options(nostack, preserves_flags)) };
-    if len == 0 || len > len_max {
+    // A real instruction: an empty one gives two lines of source the same place, which the kernel refuses.
+    // SAFETY: it copies a register to itself, which makes the value opaque.
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) len, options(nostack, preserves_flags)) };
+    if len == 0 || len > u64::from(len_max) {
         return false;
     }
     // SAFETY: `to` has room for `len_max` bytes, and `len` is no more.
-    unsafe { bpf_skb_load_bytes(context.skb.skb.cast(), at, to.cast(), len) == 0 }
+    unsafe { bpf_skb_load_bytes(context.skb.skb.cast(), at, to.cast(), len as u32) == 0 }
 }
