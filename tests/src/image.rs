@@ -160,6 +160,10 @@ pub fn build_all(images: &[ImageBuilder], cache: &Path, archive: &Path) -> Resul
         // containerd would keep the last one and collect the others while it still imports them.
         ensure!(names.insert(&image.name), "two images are called {}", image.name);
     }
+    // One at a time per cache: tar takes a layer that another build links or replaces for one that changes.
+    fs::create_dir_all(cache).with_context(|| format!("make {}", cache.display()))?;
+    let lock = fs::File::create(cache.join("lock"))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
     let stage = Stage::new(cache)?;
     let blobs = stage.path().join("blobs/sha256");
     fs::create_dir_all(&blobs)?;

@@ -24,6 +24,7 @@ pub struct Place {
     name: String,
     directory: PathBuf,
     block: Block,
+    _name: UnixListener,
 }
 
 /// A block of addresses, held against other processes for as long as this lives.
@@ -48,7 +49,9 @@ impl Place {
 
     fn called(name: String) -> Result<Self> {
         let directory = Path::new("/run").join(&name);
-        Ok(Self { name, directory, block: Block::take()? })
+        let held =
+            hold(&name).with_context(|| format!("another run called {name} is under way; end it first"))?;
+        Ok(Self { name, directory, block: Block::take()?, _name: held })
     }
 
     /// Its name, which is also that of its cgroup.
@@ -163,9 +166,7 @@ impl Block {
             if used.iter().any(overlaps) {
                 continue;
             }
-            // A name without a file: bound by one process at a time, and free again when it ends.
-            let name = UnixAddr::from_abstract_name(format!("weft-block-{index}"))?;
-            if let Ok(held) = UnixListener::bind_addr(&name) {
+            if let Ok(held) = hold(&format!("weft-block-{index}")) {
                 return Ok(Self { index, _held: held });
             }
         }
@@ -175,6 +176,11 @@ impl Block {
     fn base(&self) -> Ipv4Addr {
         Ipv4Addr::from_bits(BLOCKS_BASE.to_bits() + self.index * BLOCK_LEN)
     }
+}
+
+/// Holds a word against other processes: a socket's name without a file, free again when its holder ends.
+fn hold(word: &str) -> std::io::Result<UnixListener> {
+    UnixListener::bind_addr(&UnixAddr::from_abstract_name(word)?)
 }
 
 /// Networks with a route of their own, with their masks.
