@@ -10,7 +10,9 @@ fn main() -> anyhow::Result<()> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").context("OUT_DIR")?);
     let agent = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR")?);
     let root = agent.parent().context("the agent has a parent folder")?;
-    for path in ["ebpf/probes/src", "ebpf/probes/Cargo.toml", "ebpf/probes/Cargo.lock", "ebpf/core", "ebpf/abi/src"] {
+    for path in
+        ["ebpf/probes/src", "ebpf/probes/Cargo.toml", "ebpf/probes/Cargo.lock", "ebpf/core", "ebpf/abi/src"]
+    {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     println!("cargo::rerun-if-changed=proto");
@@ -55,14 +57,16 @@ fn header() -> anyhow::Result<String> {
     for (name, number) in numbers {
         writeln!(text, "#define {name} {number}")?;
     }
-    text += "\nstruct weft_listening {\n\t__u64 cgroup_id;\n\t__u64 at_ns;\n\t__u32 port;\n\t__u32 pad;\n};\n";
-    text += "\nstruct weft_watched {\n\t__u32 port;\n\t__s32 open;\n};\n\n";
+    text +=
+        "\nstruct weft_listening {\n\t__u64 cgroup_id;\n\t__u64 at_ns;\n\t__u32 port;\n\t__u32 pad;\n};\n";
+    text += "\nstruct weft_watched {\n\t__u32 port;\n\t__s32 open;\n\t__u32 listens;\n\t__u32 pad;\n};\n\n";
     use std::mem::offset_of;
     let places = [
         ("sizeof(struct weft_listening)", size_of::<weft_abi::Listening>()),
         ("__builtin_offsetof(struct weft_listening, port)", offset_of!(weft_abi::Listening, port)),
         ("sizeof(struct weft_watched)", size_of::<weft_abi::Watched>()),
         ("__builtin_offsetof(struct weft_watched, open)", offset_of!(weft_abi::Watched, open)),
+        ("__builtin_offsetof(struct weft_watched, listens)", offset_of!(weft_abi::Watched, listens)),
     ];
     for (place, value) in places {
         writeln!(text, "_Static_assert({place} == {value}, \"both sides agree\");")?;

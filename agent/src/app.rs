@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::capture::{Capture, Containers, NodeKey};
+use crate::capture::{Capture, Containers, Ending, NodeKey};
 use crate::clock::Clock;
 use crate::config::{Confidence, Config, Miss};
 use crate::control::{self, Control};
@@ -23,9 +23,10 @@ use crate::learn::trainer::{self, Trainer};
 use crate::learn::{self, Learn};
 use crate::predict::{self, Identities, Outlets, Predict};
 use crate::runtime::containerd::{Containerd, ContainerdConfig};
-use crate::runtime::{Adopted, InstanceState, Runtime};
+use crate::runtime::{ImageRef, Runtime};
 use crate::scrape::{self, Scrape};
-use crate::weave::driver::{self, Driver, Found, Tools};
+use crate::weave::adopt;
+use crate::weave::driver::{self, Driver, Tools};
 use crate::weave::network::{Network, NetworkConfig};
 use crate::weave::{Rules, SegmentRules, Weaver};
 use crate::{drain, metrics};
@@ -38,8 +39,6 @@ const CONFIDENCE_AUTO: f64 = 0.35;
 const CREATING_PER_CORE: f64 = 2.0;
 /// How often containerd is asked whether it is there, and the agent's own cost is read.
 const PULSE: Duration = Duration::from_secs(1);
-/// How long an instance from before may take to accept a connection.
-const ADOPT: Duration = Duration::from_secs(1);
 
 /// Runs the agent until a signal or a call ends it, then drains.
 ///
@@ -82,6 +81,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let addresses: Vec<SocketAddr> = config.segments.iter().map(|segment| segment.address).collect();
 
     let weaver = Weaver::new(rules(&config, &activators, &epoch));
+    let (knows, known) = watch::channel(false);
     let tools = Tools {
         config: config.clone(),
         runtime: runtime.clone(),
@@ -91,11 +91,19 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         containers: containers.clone(),
         learn: learned.clone(),
         clock,
+        known,
     };
     let mut weaving = Driver::new(weaver, tools, weave_inbox);
-    for found in adopt(&config, &runtime, &network).await {
-        tracing::info!(instance = %found.name, "an instance from before is taken over");
-        weaving.adopt(found);
+    let mut tasks = JoinSet::new();
+    match adopt::take_over(&config, &runtime, &network).await {
+        Ok(found) => {
+            found.into_iter().for_each(|found| weaving.adopt(found));
+            knows.send_replace(true);
+        }
+        Err(error) => {
+            tracing::warn!(%error, "containerd does not answer; requests wait for it");
+            tasks.spawn(adopt_later(config.clone(), runtime.clone(), network.clone(), weave.clone(), knows));
+        }
     }
 
     let keep_alive_ms = config.policy.keep_alive.as_millis() as u64;
@@ -119,7 +127,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         began: Instant::now(),
     };
 
-    let mut tasks = JoinSet::new();
     let driving = tokio::spawn(weaving.run(listens, ends));
     tasks.spawn(learning.run(learn_inbox));
     tasks.spawn(predicting.run(predict_inbox));
@@ -127,13 +134,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(read_captures(kernel.captures, capture, predicted.clone(), learned.clone()));
     tasks.spawn(read_listens(kernel.listens, listening));
     tasks.spawn(read_events(runtime.events(), containers, ending));
+    tasks.spawn(unpack(config.clone(), runtime.clone()));
     tasks.spawn(pulse(config.clone(), runtime, containerd, kernel.counters, weave.clone()));
     let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
     for (segment, listener) in listeners.into_iter().enumerate() {
         let Some(listener) = listener else { continue };
         let name = names[segment].as_str().into();
-        let (weave, learn, places) = (weave.clone(), learned.clone(), places.clone());
-        tasks.spawn(Activator { segment, name, weave, learn, places, clock }.run(listener));
+        let (weave, learn, own, places) = (weave.clone(), learned.clone(), kernel.own.clone(), places.clone());
+        tasks.spawn(Activator { segment, name, weave, learn, own, places, clock }.run(listener));
     }
     let serving = tokio::spawn(control::serve(control, socket, drained.wait()));
 
@@ -257,46 +265,27 @@ fn rules(config: &Config, activators: &[Option<SocketAddr>], epoch: &str) -> Rul
     }
 }
 
-/// What an earlier agent left: what still answers is taken over, the rest is removed.
-async fn adopt(config: &Config, runtime: &Containerd, network: &Network) -> Vec<Found> {
-    let all = match runtime.list().await {
-        Ok(all) => all,
-        Err(error) => {
-            tracing::warn!(%error, "containerd does not answer; instances from before are taken over later");
-            return Vec::new();
-        }
-    };
-    let (mut found, mut kept) = (Vec::new(), Vec::new());
-    for instance in all {
-        match answering(config, &instance).await {
-            Some(one) => {
-                kept.extend(instance.ip.map(|ip| (instance.id, ip)));
-                found.push(one);
-            }
-            None => {
-                tracing::info!(instance = %instance.id, "an instance from before no longer serves; it is removed");
-                if let Err(error) = runtime.remove(&instance.id).await {
-                    tracing::warn!(instance = %instance.id, %error, "not removed");
-                }
-            }
-        }
-    }
-    if let Err(error) = network.adopt(kept) {
-        tracing::warn!(%error, "a network from before could not be taken over or removed");
-    }
-    found
+/// Instances from before, once containerd answers.
+async fn adopt_later(
+    config: Arc<Config>,
+    runtime: Arc<Containerd>,
+    network: Arc<Network>,
+    weave: mpsc::Sender<driver::Message>,
+    knows: watch::Sender<bool>,
+) {
+    let found = adopt::take_over_later(&config, &runtime, &network).await;
+    // A driver that is gone adopts nothing, and makes nothing either.
+    let _ = weave.send(driver::Message::Adopt(found)).await;
+    knows.send_replace(true);
 }
 
-async fn answering(config: &Config, instance: &Adopted) -> Option<Found> {
-    let segment = config.segments.iter().position(|segment| segment.name == instance.segment)?;
-    let rules = &config.segments[segment];
-    if instance.state != InstanceState::Running || instance.image.as_str() != rules.image {
-        return None;
+/// Unpacks the images ahead of the first request, and says at once which are not there.
+async fn unpack(config: Arc<Config>, runtime: Arc<Containerd>) {
+    for segment in &config.segments {
+        if let Err(error) = runtime.image(&ImageRef::new(segment.image.clone())).await {
+            tracing::warn!(segment = segment.name, %error, "it cannot be made");
+        }
     }
-    let (ip, cgroup) = (instance.ip?, instance.cgroup.clone()?);
-    let address = SocketAddr::from((ip, rules.port));
-    let dialled = tokio::time::timeout(ADOPT, tokio::net::TcpStream::connect(address)).await;
-    matches!(dialled, Ok(Ok(_))).then(|| Found { name: instance.id.clone(), segment, address, cgroup })
 }
 
 async fn read_captures(
@@ -335,7 +324,7 @@ async fn read_listens(mut ring: ListenRing, listening: mpsc::Sender<(u64, u16)>)
 async fn read_events(
     mut events: mpsc::Receiver<crate::runtime::RuntimeEvent>,
     containers: Arc<Containers>,
-    ending: mpsc::Sender<(String, String)>,
+    ending: mpsc::Sender<Ending>,
 ) {
     while let Some(event) = events.recv().await {
         let Some(end) = containers.heard(event) else { continue };

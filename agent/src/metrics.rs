@@ -18,7 +18,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("weft_wasted_mebibyte_seconds_total", "Memory-time of forecast instances that nobody used, by segment"),
     ("weft_idle_mebibyte_seconds_total", "Memory-time of all instances without work, by segment"),
     ("weft_forecasts_total", "Forecasts made"),
-    ("weft_forecast_seconds", "Time from an event to its forecast"),
+    ("weft_forecast_seconds", "Time to take in an event and to look for what follows it"),
     ("weft_models_total", "Models trained, by what became of them: accepted, refused, failed"),
     ("weft_model_rows", "Lessons that the model in charge was trained on; 0 without a model"),
     ("weft_instances", "Instances that stand or are being made, by segment"),
@@ -79,9 +79,13 @@ pub fn totals(segment: &str, saved_ms: f64, wasted_mb_s: f64, idle_mb_s: f64) {
     counter!("weft_idle_mebibyte_seconds_total", "segment" => label()).absolute(idle_mb_s as u64);
 }
 
-/// A forecast and the time it took.
-pub fn forecast(took: Duration) {
+/// A forecast that expects something.
+pub fn forecast() {
     counter!("weft_forecasts_total").increment(1);
+}
+
+/// An event that was taken in, and the time that took.
+pub fn event(took: Duration) {
     histogram!("weft_forecast_seconds").record(took);
 }
 

@@ -48,7 +48,12 @@ pub struct ScrapeError {
 pub fn start(address: SocketAddr, scrape: Scrape) -> Result<(), ScrapeError> {
     let trouble = |source| ScrapeError { address, source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(trouble)?;
-    let listener = runtime.block_on(TcpListener::bind(address)).map_err(trouble)?;
+    let listener = std::net::TcpListener::bind(address).map_err(trouble)?;
+    listener.set_nonblocking(true).map_err(trouble)?;
+    let listener = {
+        let _reactor = runtime.enter();
+        TcpListener::from_std(listener).map_err(trouble)?
+    };
     std::thread::Builder::new()
         .name("weft-scrape".into())
         .spawn(move || runtime.block_on(serve(listener, scrape)))

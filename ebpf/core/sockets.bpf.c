@@ -68,6 +68,9 @@ int BPF_PROG(socket_state, struct sock *sk, int before, int after)
 	__u32 port = BPF_CORE_READ(sk, __sk_common.skc_num);
 
 	if (after == TCP_LISTEN) {
+		/* Noted in the map first: a full ring delays the word, it does not lose it. */
+		if (port == instance->port)
+			instance->listens = 1;
 		listening(cgroup_id, port);
 	} else if (port == instance->port) {
 		if (bpf_sk_storage_get(&counted, sk, &cgroup_id, BPF_SK_STORAGE_GET_F_CREATE))

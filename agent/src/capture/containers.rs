@@ -32,6 +32,20 @@ pub enum Container {
     Foreign(String),
 }
 
+/// What an event of the runtime means for weft's own instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// This one ended.
+    One {
+        /// Its name.
+        name: String,
+        /// Why, in words.
+        cause: String,
+    },
+    /// Events were missed: any of them may have ended.
+    Any,
+}
+
 /// The names of all containers, and the profiles of weft's own.
 pub struct Containers {
     names: RwLock<HashMap<u64, Container>>,
@@ -72,20 +86,22 @@ impl Containers {
         self.syscalls.untrack(cgroup_id);
     }
 
-    /// Takes an event of the runtime; answers with the end of one of weft's own instances: its name, and why.
-    pub fn heard(&self, event: RuntimeEvent) -> Option<(String, String)> {
+    /// Takes an event of the runtime; answers with what it means for weft's own instances, if anything.
+    pub fn heard(&self, event: RuntimeEvent) -> Option<Ending> {
         match event {
             RuntimeEvent::Listed(all) => {
                 let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
                 names.retain(|_, container| matches!(container, Container::Instance { .. }));
                 drop(names);
                 all.into_iter().for_each(|named| self.foreign(named));
+                return Some(Ending::Any);
             }
             RuntimeEvent::Named(named) => self.foreign(named),
             RuntimeEvent::Exited { namespace, container_id, status, cause } if namespace == self.own_namespace => {
                 let memory = matches!(cause, crate::runtime::ExitCause::OutOfMemory);
                 let why = if memory { " after it ran out of memory" } else { "" };
-                return Some((container_id, format!("its program ended with status {status}{why}")));
+                let cause = format!("its program ended with status {status}{why}");
+                return Some(Ending::One { name: container_id, cause });
             }
             RuntimeEvent::Exited { namespace, container_id, .. } | RuntimeEvent::Deleted { namespace, container_id } => {
                 let suffix = foreign_name(&namespace, &container_id, &HashMap::new());

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use flow::{FlowKey, Flows, Piece};
 
-pub use containers::{Container, Containers};
+pub use containers::{Container, Containers, Ending};
 pub use http::{Head, pattern};
 pub use identity::NodeKey;
 
@@ -101,10 +101,6 @@ impl Capture {
 
     /// Takes one captured segment; the events that it completes.
     pub fn take(&mut self, segment: &CapturedSegment) -> Vec<Event> {
-        // The agent's own connections carry requests that were seen on their way in.
-        if segment.is_proxied() {
-            return Vec::new();
-        }
         let key = FlowKey { client: segment.client, server: segment.server };
         let piece = Piece { seq: segment.seq, len: segment.segment_len, bytes: &segment.payload };
         let before = self.flows.counts;

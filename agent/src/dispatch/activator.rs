@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::kernel::MARK;
+use crate::kernel::{MARK, OwnConnections};
 use crate::learn::{self, Arrival};
 use crate::weave::driver::Message;
 use crate::weave::{Admission, Refusal};
@@ -38,6 +38,8 @@ pub struct Activator {
     pub weave: mpsc::Sender<Message>,
     /// Where the outcome goes.
     pub learn: mpsc::Sender<learn::Message>,
+    /// Where the activator names its connections to instances as the agent's own.
+    pub own: OwnConnections,
     /// Places for connections, shared by all activators.
     pub places: Arc<Semaphore>,
     /// The time.
@@ -108,12 +110,24 @@ impl Activator {
                 },
                 () = gone(caller) => return Err(Refusal { cause: "the caller hung up".into(), retry_after_ms: 0 }),
             };
-            match connect(admission.address).await {
+            match self.connect(admission.address).await {
                 Ok(instance) => return Ok((admission, instance)),
                 Err(error) => cause = format!("instance {} does not accept: {error}", admission.address),
             }
         }
         Err(Refusal { cause, retry_after_ms: 1000 })
+    }
+
+    async fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        // The mark exempts the agent's own connection from its own redirects.
+        socket2::SockRef::from(&socket).set_mark(MARK)?;
+        let stream = tokio::time::timeout(CONNECT, socket.connect(address)).await??;
+        stream.set_nodelay(true)?;
+        if let Err(error) = self.own.add(stream.local_addr()?, address) {
+            tracing::warn!(%error, segment = %self.name, "a held request is counted twice");
+        }
+        Ok(stream)
     }
 
     async fn send_away(&self, mut caller: TcpStream, refusal: &Refusal) {
@@ -158,15 +172,6 @@ async fn gone(caller: &TcpStream) {
         // It has sent something and waits.
         Ok(_) => std::future::pending().await,
     }
-}
-
-async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let socket = TcpSocket::new_v4()?;
-    // The mark exempts the agent's own connection from its own redirects and from capture.
-    socket2::SockRef::from(&socket).set_mark(MARK)?;
-    let stream = tokio::time::timeout(CONNECT, socket.connect(address)).await??;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 fn ms(began: Instant) -> f64 {

@@ -1,12 +1,14 @@
-//! Captured segments. In: records of the ring. Out: addresses, cgroups and bytes.
+//! Captured segments. In: records of the ring, and which connections are the agent's own. Out: addresses, cgroups and
+//! bytes.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aya::maps::Map;
-use weft_abi::{FLAG_EGRESS, FLAG_PROXIED, SegmentHeader};
+use aya::maps::{HashMap, Map, MapData};
+use weft_abi::{FLAG_EGRESS, FLAG_OWN, Flow, FlowKey, SegmentHeader};
 
 use super::ring::Ring;
-use super::{KernelError, socket_address};
+use super::{KernelError, endpoint, map_error, socket_address};
 
 /// A segment from client to server that begins a request head or continues one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +33,6 @@ pub struct CapturedSegment {
 }
 
 impl CapturedSegment {
-    /// Whether the agent sent it on behalf of a request that was seen before.
-    pub fn is_proxied(&self) -> bool {
-        self.flags & FLAG_PROXIED != 0
-    }
-
     /// Whether it was seen as it left the client, since its server is elsewhere.
     pub fn is_egress(&self) -> bool {
         self.flags & FLAG_EGRESS != 0
@@ -75,4 +72,42 @@ fn segment(record: &[u8]) -> Option<CapturedSegment> {
         payload: payload.to_vec(),
         flags: header.flags,
     })
+}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodKey(FlowKey);
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodFlow(Flow);
+
+// SAFETY: integers and arrays of them, without padding (asserted in the ABI).
+unsafe impl aya::Pod for PodKey {}
+// SAFETY: as above.
+unsafe impl aya::Pod for PodFlow {}
+
+/// The connections that are followed; the agent names its own among them.
+#[derive(Clone)]
+pub struct OwnConnections(Arc<Mutex<HashMap<MapData, PodKey, PodFlow>>>);
+
+impl OwnConnections {
+    pub(super) fn new(map: Map) -> Result<Self, KernelError> {
+        Ok(Self(Arc::new(Mutex::new(HashMap::try_from(map).map_err(map_error("FLOWS"))?))))
+    }
+
+    /// Says that the connection from `client` to `server` is the agent's own: what it carries was seen on its way in.
+    /// To be called once it is established and before anything is sent on it: until then the kernel's side writes
+    /// nothing more of it.
+    ///
+    /// # Errors
+    /// [`KernelError::Map`]; its requests are then seen twice.
+    pub fn add(&self, client: SocketAddr, server: SocketAddr) -> Result<(), KernelError> {
+        let key = PodKey(FlowKey { client: endpoint(client), server: endpoint(server) });
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that the programs have not seen, or that was evicted, is new.
+        let mut flow = map.get(&key, 0).unwrap_or(PodFlow(Flow::default()));
+        flow.0.flags |= FLAG_OWN;
+        map.insert(key, flow, 0).map_err(map_error("FLOWS"))
+    }
 }

@@ -22,15 +22,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aya::maps::{MapData, PerCpuArray};
 use weft_abi::{Endpoint, counter};
 
-pub use capture::{CaptureRing, CapturedSegment};
+pub use capture::{CaptureRing, CapturedSegment, OwnConnections};
 pub use cgroup::{cgroup_id, cgroup2_mount};
 pub use links::Links;
 pub use probe::{Feature, FeatureState, probe};
 pub use redirect::{RouteKey, RouteTable};
-pub use sockets::{Connections, ListenRing, Listening};
+pub use sockets::{Connected, Connections, ListenRing, Listening};
 pub use syscalls::{SYSCALLS, SyscallProfiles, syscall_name};
 
-/// The mark of the agent's own connections: they are neither redirected nor captured twice.
+/// The mark of the agent's own connections: they are not redirected.
 pub const MARK: u32 = weft_abi::MARK;
 
 /// Why the kernel does not do what is asked.
@@ -120,6 +120,8 @@ pub struct KernelOptions {
 pub struct Kernel {
     /// Captured segments.
     pub captures: CaptureRing,
+    /// Which connections are the agent's own.
+    pub own: OwnConnections,
     /// Sockets that began to listen.
     pub listens: ListenRing,
     /// Where dialled addresses lead.
@@ -142,12 +144,13 @@ impl Kernel {
     pub fn load(options: &KernelOptions) -> Result<Self, KernelError> {
         let mut object = links::object(options.capture_ring_bytes)?;
         let captures = CaptureRing::new(take(&mut object, "SEGMENTS")?)?;
+        let own = OwnConnections::new(take(&mut object, "FLOWS")?)?;
         let routes = RouteTable::new(take(&mut object, "ROUTES")?)?;
         let counters = KernelCounters::new(take(&mut object, "COUNTERS")?)?;
         let (sockets, listens, connections) = sockets::load()?;
         // Attached last: what they fill is there to be read.
         let links = Links::attach(object, sockets, &options.cgroup)?;
-        Ok(Self { captures, listens, routes, connections, syscalls: SyscallProfiles::default(), counters, links })
+        Ok(Self { captures, own, listens, routes, connections, syscalls: SyscallProfiles::default(), counters, links })
     }
 }
 

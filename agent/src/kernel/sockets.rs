@@ -47,6 +47,15 @@ fn listening(record: &[u8]) -> Option<Listening> {
     Some(Listening { cgroup_id: record.cgroup_id, port: record.port as u16, at_ns: record.at_ns })
 }
 
+/// What the kernel knows of a watched cgroup's port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connected {
+    /// Connections that are open.
+    pub open: u32,
+    /// Whether a socket has listened on it.
+    pub listens: bool,
+}
+
 /// Open connections of watched cgroups.
 #[derive(Clone)]
 pub struct Connections(Arc<MapHandle>);
@@ -73,11 +82,11 @@ impl Connections {
         let _ = self.0.delete(&cgroup_id.to_ne_bytes());
     }
 
-    /// Connections to the cgroup's port that are open now; 0 if it is not watched.
-    pub fn open(&self, cgroup_id: u64) -> u32 {
-        let value = self.0.lookup(&cgroup_id.to_ne_bytes(), MapFlags::ANY).ok().flatten();
-        let open = value.and_then(|value| Some(i32::from_ne_bytes(value.get(4..8)?.try_into().ok()?)));
-        open.unwrap_or(0).max(0) as u32
+    /// What is known of a cgroup now; nothing if it is not watched.
+    pub fn read(&self, cgroup_id: u64) -> Connected {
+        let value = self.0.lookup(&cgroup_id.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default();
+        let word = |at: usize| value.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, i32::from_ne_bytes);
+        Connected { open: word(4).max(0) as u32, listens: word(8) != 0 }
     }
 }
 

@@ -167,7 +167,7 @@ impl Predict {
             metrics::dropped("trainer");
         }
         self.forecast(Trigger { principal: Some(principal), segment: id, at_ms }, segment);
-        metrics::forecast(began.elapsed());
+        metrics::event(began.elapsed());
     }
 
     fn forecast(&mut self, trigger: Trigger, segment: usize) {
@@ -200,6 +200,7 @@ impl Predict {
         }
         let forecast = Forecast { id: self.next, trigger: segment, path };
         self.next += 1;
+        metrics::forecast();
         if self.learn.try_send(learn::Message::Forecast(forecast.clone(), self.clock.exact_ms())).is_err() {
             metrics::dropped("learn");
         }

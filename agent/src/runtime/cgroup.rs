@@ -135,6 +135,12 @@ impl CgroupTree {
         self.unified.point.join(&cgroup.path)
     }
 
+    /// Whether a process is left in a cgroup, or below it.
+    pub fn is_populated(&self, cgroup: &Cgroup) -> bool {
+        let events = self.directory(cgroup).join("cgroup.events");
+        number(&events, Some("populated")).is_ok_and(|populated| populated > 0)
+    }
+
     /// Memory and processor time of a cgroup, from the v2 tree where it has controllers, else from the v1 trees.
     ///
     /// # Errors

@@ -352,6 +352,10 @@ impl Runtime for Containerd {
         let subject = cgroup.path.display().to_string();
         self.cgroups.usage(cgroup).map_err(|source| RuntimeError::Cgroup { subject, source })
     }
+
+    fn lives(&self, cgroup: &Cgroup) -> bool {
+        self.cgroups.is_populated(cgroup)
+    }
 }
 
 /// All containers of the door's namespace, and their tasks.

@@ -72,6 +72,9 @@ pub trait Runtime: Send + Sync + 'static {
     /// # Errors
     /// [`RuntimeError::Cgroup`] when it is gone or no memory controller covers it.
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError>;
+
+    /// Whether a process is left in a cgroup. The kernel's word, so it holds also while the runtime is away.
+    fn lives(&self, cgroup: &Cgroup) -> bool;
 }
 
 /// How many events wait for a slow reader.

@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::network::Network;
-use super::{Action, Admission, Input, Instance, Note, Reading, Refusal, Weaver};
-use crate::capture::Containers;
+use super::{Action, Admission, Input, Instance, InstanceState, Note, Reading, Refusal, Weaver, inherited};
+use crate::capture::{Containers, Ending};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::kernel::{Connections, RouteTable};
@@ -46,6 +46,8 @@ pub enum Message {
         /// Where the answer goes; dropping the other end withdraws the demand.
         reply: oneshot::Sender<Result<Admission, Refusal>>,
     },
+    /// These stand from before; nothing is made until it is known what does.
+    Adopt(Vec<Found>),
     /// Somebody wants to see everything.
     Look(oneshot::Sender<View>),
     /// Remove everything; the answer comes when nothing is left.
@@ -89,6 +91,8 @@ pub struct Tools<R> {
     pub learn: mpsc::Sender<learn::Message>,
     /// The time.
     pub clock: Clock,
+    /// Whether it is known what stands from before: until then an address might be given twice.
+    pub known: watch::Receiver<bool>,
 }
 
 /// The driver and what it has under way.
@@ -103,8 +107,8 @@ pub struct Driver<R> {
     waiters: HashMap<u64, oneshot::Sender<Result<Admission, Refusal>>>,
     next_waiter: u64,
     standing: HashMap<u64, Standing>,
-    /// Cgroups that listened before their creation was reported.
-    early: HashMap<u64, Instant>,
+    /// Cgroups and ports that listened before the creation was reported.
+    early: HashMap<(u64, u16), Instant>,
     drained: Vec<oneshot::Sender<()>>,
     beats: u32,
 }
@@ -115,6 +119,8 @@ struct Standing {
     cgroup: Option<Cgroup>,
     /// Held while it is being made: a removal waits for the end of the making.
     making: Arc<tokio::sync::Mutex<()>>,
+    /// Of an adopted one: its process, and connections from before that are still open.
+    inherited: Option<(u32, u32)>,
 }
 
 enum Report {
@@ -125,6 +131,7 @@ enum Report {
 }
 
 /// An instance from before, found standing and listening.
+#[derive(Debug)]
 pub struct Found {
     /// Its name.
     pub name: InstanceId,
@@ -134,6 +141,8 @@ pub struct Found {
     pub address: SocketAddr,
     /// Its cgroup.
     pub cgroup: Cgroup,
+    /// Its first process.
+    pub pid: u32,
 }
 
 impl<R: Runtime> Driver<R> {
@@ -158,17 +167,18 @@ impl<R: Runtime> Driver<R> {
 
     /// Takes over an instance from before.
     pub fn adopt(&mut self, found: Found) {
-        let Found { name, segment, address, cgroup } = found;
+        let Found { name, segment, address, cgroup, pid } = found;
         let (text, cgroup_id) = (name.to_string(), cgroup.id);
         let before: Vec<u64> = self.weaver.instances.keys().copied().collect();
         self.feed(Input::Adopted { name: text, segment, address, cgroup_id });
         let Some(number) = self.weaver.instances.keys().find(|number| !before.contains(number)).copied() else { return };
-        self.watch(number, segment, &name, &cgroup, address);
-        self.standing.insert(number, Standing { name, cgroup: Some(cgroup), making: Arc::default() });
+        watch(&self.tools, number, segment, &name, &cgroup, address);
+        let inherited = Some((pid, inherited::connections(pid, address.port())));
+        self.standing.insert(number, Standing { name, cgroup: Some(cgroup), making: Arc::default(), inherited });
     }
 
     /// Runs until every sender is gone or a drain is complete.
-    pub async fn run(mut self, mut listens: mpsc::Receiver<(u64, u16)>, mut ends: mpsc::Receiver<(String, String)>) {
+    pub async fn run(mut self, mut listens: mpsc::Receiver<(u64, u16)>, mut ends: mpsc::Receiver<Ending>) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.feed(Input::Tick(Vec::new()));
@@ -183,7 +193,7 @@ impl<R: Runtime> Driver<R> {
                     Some(message) => self.message(message),
                     None => return,
                 },
-                Some((name, cause)) = ends.recv() => self.ended(&name, cause),
+                Some(ending) = ends.recv() => self.ended(ending),
                 _ = tick.tick() => self.beat(),
             }
             if !self.drained.is_empty() && self.weaver.is_empty() {
@@ -205,6 +215,7 @@ impl<R: Runtime> Driver<R> {
                 self.waiters.insert(waiter, reply);
                 self.feed(Input::Demand { waiter, segment });
             }
+            Message::Adopt(found) => found.into_iter().for_each(|found| self.adopt(found)),
             Message::Look(reply) => drop(reply.send(self.view())),
             Message::Drain(done) => {
                 self.drained.push(done);
@@ -272,7 +283,8 @@ impl<R: Runtime> Driver<R> {
             Err(error) => return self.feed(Input::Failed { instance, cause: error.to_string() }),
         };
         let making = Arc::new(tokio::sync::Mutex::new(()));
-        self.standing.insert(instance, Standing { name: name.clone(), cgroup: None, making: making.clone() });
+        let standing = Standing { name: name.clone(), cgroup: None, making: making.clone(), inherited: None };
+        self.standing.insert(instance, standing);
         let (tools, created) = (self.tools.clone(), self.created.clone());
         self.reports.spawn(async move {
             let _making = making.lock().await;
@@ -319,7 +331,7 @@ impl<R: Runtime> Driver<R> {
                     standing.cgroup = Some(cgroup);
                 }
                 self.feed(Input::Created { instance, address, cgroup_id });
-                if self.early.remove(&cgroup_id).is_some() {
+                if self.early.remove(&(cgroup_id, address.port())).is_some() {
                     self.feed(Input::Listening { instance });
                 }
             }
@@ -347,31 +359,57 @@ impl<R: Runtime> Driver<R> {
             }
             None => {
                 self.early.retain(|_, at| at.elapsed() < Duration::from_secs(10));
-                self.early.insert(cgroup_id, Instant::now());
+                self.early.insert((cgroup_id, port), Instant::now());
             }
         }
     }
 
-    fn ended(&mut self, name: &str, cause: String) {
-        let number = self.standing.iter().find(|(_, standing)| standing.name.as_str() == name).map(|(n, _)| *n);
-        if let Some(instance) = number {
-            self.feed(Input::Failed { instance, cause });
+    fn ended(&mut self, ending: Ending) {
+        let (lost, cause): (Vec<u64>, _) = match ending {
+            Ending::One { name, cause } => {
+                let named = |(_, standing): &(&u64, &Standing)| standing.name.as_str() == name;
+                (self.standing.iter().find(named).map(|(number, _)| *number).into_iter().collect(), cause)
+            }
+            Ending::Any => {
+                let dead = |standing: &Standing| {
+                    standing.cgroup.as_ref().is_some_and(|cgroup| !self.tools.runtime.lives(cgroup))
+                };
+                let dead = self.standing.iter().filter(|(_, standing)| dead(standing)).map(|(number, _)| *number);
+                (dead.collect(), "its program ended while containerd was away".to_owned())
+            }
+        };
+        for instance in lost {
+            self.feed(Input::Failed { instance, cause: cause.clone() });
         }
     }
 
     fn beat(&mut self) {
         self.beats = self.beats.wrapping_add(1);
+        let slow = self.beats.is_multiple_of(MEMORY_TICKS);
         let mut readings = Vec::with_capacity(self.standing.len());
-        for (&instance, standing) in &self.standing {
+        let mut listening = Vec::new();
+        for (&instance, standing) in &mut self.standing {
             let Some(cgroup) = &standing.cgroup else { continue };
-            let known = self.weaver.instances.get(&instance).map_or(0, |instance| instance.memory_bytes);
-            let memory_bytes = if known == 0 || self.beats.is_multiple_of(MEMORY_TICKS) {
+            let Some(of_weaver) = self.weaver.instances.get(&instance) else { continue };
+            let connected = self.tools.connections.read(cgroup.id);
+            // The ring's word comes first; where it was lost, the map has it.
+            if connected.listens && of_weaver.state == InstanceState::Creating {
+                listening.push(instance);
+            }
+            if let (true, Some((pid, open)), Some(address)) = (slow, &mut standing.inherited, of_weaver.address) {
+                *open = inherited::connections(*pid, address.port());
+            }
+            standing.inherited = standing.inherited.filter(|(_, open)| *open > 0);
+            let open = connected.open.max(standing.inherited.map_or(0, |(_, open)| open));
+            let known = of_weaver.memory_bytes;
+            let memory_bytes = if known == 0 || slow {
                 self.tools.runtime.usage(cgroup).map_or(known, |usage| usage.memory_bytes)
             } else {
                 known
             };
-            readings.push(Reading { instance, open: self.tools.connections.open(cgroup.id), memory_bytes });
+            readings.push(Reading { instance, open, memory_bytes });
         }
+        listening.into_iter().for_each(|instance| self.feed(Input::Listening { instance }));
         // Callers that gave up make room for others.
         let gone: Vec<u64> = self.waiters.iter().filter(|(_, reply)| reply.is_closed()).map(|(id, _)| *id).collect();
         for waiter in gone {
@@ -379,10 +417,6 @@ impl<R: Runtime> Driver<R> {
             self.feed(Input::Withdrawn { waiter });
         }
         self.feed(Input::Tick(readings));
-    }
-
-    fn watch(&self, number: u64, segment: usize, name: &InstanceId, cgroup: &Cgroup, address: SocketAddr) {
-        watch(&self.tools, number, segment, name, cgroup, address);
     }
 }
 
@@ -404,6 +438,11 @@ async fn make<R: Runtime>(
 ) -> Result<(), String> {
     let rules = &tools.config.segments[segment];
     let began = Instant::now();
+    let mut known = tools.known.clone();
+    let known = tokio::time::timeout(rules.start_timeout, known.wait_for(|known| *known));
+    if !known.await.is_ok_and(|answer| answer.is_ok()) {
+        return Err("containerd has not answered since the agent's start".into());
+    }
     let attachment = tools.network.attach(name).await.map_err(|error| error.to_string())?;
     let spec = InstanceSpec {
         id: name.clone(),

@@ -10,8 +10,10 @@
 //!
 //! [`Weaver`] decides and does nothing; [`driver`] does and decides nothing.
 
+pub mod adopt;
 pub mod driver;
 mod graph;
+mod inherited;
 mod instance;
 pub mod network;
 mod plan;

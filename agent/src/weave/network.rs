@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use futures::{Future, StreamExt};
-use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkMessage};
+use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
@@ -124,11 +124,13 @@ pub enum NetworkError {
     },
 }
 
-/// Whether the bridge was there before.
+/// Whose the bridge is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BridgeOrigin {
-    Made,
-    Found,
+enum BridgeOwner {
+    /// weft made it, this agent or an earlier one.
+    Weft,
+    /// It was there; it stays.
+    Other,
 }
 
 /// The bridge and who is attached to it.
@@ -137,7 +139,7 @@ pub struct Network {
     config: NetworkConfig,
     handle: Handle,
     bridge_index: u32,
-    origin: BridgeOrigin,
+    owner: BridgeOwner,
     leases: Mutex<Leases>,
 }
 
@@ -165,10 +167,10 @@ impl Network {
         let (connection, handle, _) = rtnetlink::new_connection()
             .map_err(|source| namespace("open netlink for", &config.run_dir, source))?;
         tokio::spawn(connection);
-        let (bridge_index, origin) = open_bridge(&handle, &config).await?;
+        let (bridge_index, owner) = open_bridge(&handle, &config).await?;
         let next = config.instance_addresses().start;
         let leases = Mutex::new(Leases { by_instance: HashMap::new(), taken: HashSet::new(), next });
-        Ok(Self { config, handle, bridge_index, origin, leases })
+        Ok(Self { config, handle, bridge_index, owner, leases })
     }
 
     /// The address of the bridge.
@@ -237,12 +239,12 @@ impl Network {
         Ok(adopted)
     }
 
-    /// Removes the bridge, if this process made it and nothing is attached.
+    /// Removes the bridge, if it is weft's own and nothing is attached.
     ///
     /// # Errors
     /// What the kernel said.
     pub async fn close(self) -> Result<(), NetworkError> {
-        if self.origin == BridgeOrigin::Found || !self.leases().by_instance.is_empty() {
+        if self.owner == BridgeOwner::Other || !self.leases().by_instance.is_empty() {
             return Ok(());
         }
         // It was empty or not ours to empty: a directory that stays is no failure.
@@ -326,10 +328,13 @@ impl Network {
     }
 }
 
-async fn open_bridge(handle: &Handle, config: &NetworkConfig) -> Result<(u32, BridgeOrigin), NetworkError> {
+async fn open_bridge(handle: &Handle, config: &NetworkConfig) -> Result<(u32, BridgeOwner), NetworkError> {
     let name = &config.bridge;
     let mut found = find_link(handle, name).await?;
-    let origin = if found.is_some() { BridgeOrigin::Found } else { BridgeOrigin::Made };
+    // An agent that was killed left its bridge; it is known by the address that only weft gives.
+    let mac = LinkAttribute::Address(mac_of(config.gateway()));
+    let is_ours = found.as_ref().is_none_or(|link| link.attributes.contains(&mac));
+    let owner = if is_ours { BridgeOwner::Weft } else { BridgeOwner::Other };
     if found.is_none() {
         // A bridge without an address of its own takes the lowest of its ports', which come and go: neighbours
         // would send to an address that is no longer there.
@@ -346,7 +351,7 @@ async fn open_bridge(handle: &Handle, config: &NetworkConfig) -> Result<(u32, Br
     let address = handle.address().add(index, IpAddr::V4(config.gateway()), config.prefix_len);
     match netlink("give the gateway's address to", name, address.execute()).await {
         Err(error) if errno(&error) != Some(Errno::EXIST) => Err(error),
-        _ => Ok((index, origin)),
+        _ => Ok((index, owner)),
     }
 }
 

@@ -3,7 +3,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-/// The mark of the agent's own connections: they are neither redirected nor captured twice.
+/// The mark of the agent's own connections: they are not redirected.
 pub const MARK: u32 = 0x7765_6674;
 /// Backends of one route.
 pub const BACKENDS_MAX: usize = 16;
@@ -22,8 +22,8 @@ pub const SYSCALLS: usize = 512;
 /// Size classes of captured payloads.
 pub const PAYLOADS: [usize; 3] = [512, 2048, 4096];
 
-/// The segment was sent by the agent itself, on behalf of a request it has seen already.
-pub const FLAG_PROXIED: u32 = 1;
+/// The agent itself opened the connection, on behalf of a request that was seen already.
+pub const FLAG_OWN: u32 = 1;
 /// The segment was seen as it left the client; its server is not on this node.
 pub const FLAG_EGRESS: u32 = 2;
 
@@ -155,6 +155,10 @@ pub struct Watched {
     pub port: u32,
     /// Connections to it that are open.
     pub open: i32,
+    /// 1 once a socket of its port listens.
+    pub listens: u32,
+    /// Zero.
+    pub pad: u32,
 }
 
 const _: () = {
@@ -166,5 +170,5 @@ const _: () = {
     assert!(size_of::<RouteKey>() == 32);
     assert!(size_of::<Route>() == 8 + 16 * 24);
     assert!(size_of::<Listening>() == 24);
-    assert!(size_of::<Watched>() == 8);
+    assert!(size_of::<Watched>() == 16);
 };

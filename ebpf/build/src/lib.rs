@@ -48,7 +48,8 @@ pub enum Toolchain {
 /// [`BuildError::NoToolchain`].
 pub fn toolchain() -> Result<Toolchain, BuildError> {
     let sysroot = |command: &mut Command| {
-        let output = command.args(["--print", "sysroot"]).output().ok().filter(|output| output.status.success())?;
+        let output =
+            command.args(["--print", "sysroot"]).output().ok().filter(|output| output.status.success())?;
         Some(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
     };
     let core = |root: PathBuf| root.join("lib/rustlib").join(TARGET).join("lib").is_dir();
@@ -75,8 +76,10 @@ pub fn probes(root: &Path, target: &Path) -> Result<PathBuf, BuildError> {
     // What the outer build set for the host means nothing here.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        let outer = ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"];
-        if outer.contains(&name.as_ref()) || name.starts_with("CARGO_PROFILE_") || name.starts_with("CLIPPY_") {
+        let outer =
+            ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"];
+        if outer.contains(&name.as_ref()) || name.starts_with("CARGO_PROFILE_") || name.starts_with("CLIPPY_")
+        {
             command.env_remove(name.as_ref());
         }
     }

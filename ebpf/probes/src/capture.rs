@@ -5,6 +5,9 @@
 //! The role comes from who opened the connection: the client's SYN names its cgroup as it leaves, the server's as it
 //! arrives. A segment whose server is on this node is taken where it arrives, so that each is taken once.
 //!
+//! Connections that the agent opens for requests it holds are marked as such by the agent, in the same map, before it
+//! sends anything on them.
+//!
 //! State per connection lies in an LRU map, not in SK_STORAGE, which aya-ebpf 0.2 does not offer. What an eviction
 //! costs is the caller's name and, if it falls inside a head, that one request; nothing is kept from going on.
 
@@ -15,7 +18,7 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_skb_cgroup_id, bpf_skb_
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{LruHashMap, RingBuf};
 use aya_ebpf::programs::SkBuffContext;
-use weft_abi::{Endpoint, FLAG_EGRESS, FLAG_PROXIED, FLOWS_MAX, Flow, FlowKey, MARK, PAYLOADS, Segment, counter};
+use weft_abi::{Endpoint, FLAG_EGRESS, FLAG_OWN, FLOWS_MAX, Flow, FlowKey, PAYLOADS, Segment, counter};
 
 use crate::count;
 
@@ -78,6 +81,9 @@ pub fn segment(context: &SkBuffContext, side: Side) -> Option<()> {
         }
         None => return None,
     };
+    if flow.flags & FLAG_OWN != 0 {
+        return None;
+    }
     if side == Side::Server && flow.server_cgroup == 0 {
         flow.server_cgroup = cgroup(context);
     }
@@ -99,12 +105,7 @@ fn opened(context: &SkBuffContext, side: Side, key: &FlowKey) {
     // SAFETY: a helper without arguments.
     let now_ns = unsafe { bpf_ktime_get_ns() };
     let flow = match side {
-        Side::Client => {
-            // SAFETY: a field of the context.
-            let mark = unsafe { (*context.skb.skb).mark };
-            let flags = if mark == MARK { FLAG_PROXIED } else { 0 };
-            Flow { client_cgroup: cgroup(context), syn_ns: now_ns, flags, ..Flow::default() }
-        }
+        Side::Client => Flow { client_cgroup: cgroup(context), syn_ns: now_ns, ..Flow::default() },
         Side::Server => {
             let server_cgroup = cgroup(context);
             match FLOWS.get_ptr_mut(key) {

@@ -1,0 +1,81 @@
+//! What an earlier agent left. In: the runtime's list of weft's instances. Out: those that still serve a segment as it
+//! is configured now, each asked whether it accepts; everything else is removed. Networks go the same way.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::driver::Found;
+use super::network::Network;
+use crate::config::Config;
+use crate::runtime::{Adopted, InstanceId, InstanceState, Runtime, RuntimeError};
+
+/// How long an instance from before may take to accept a connection.
+const ACCEPT: Duration = Duration::from_secs(1);
+/// Pause before a containerd that is away is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
+/// Pause between two tries to remove an instance.
+const REMOVE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Takes over what still serves and removes the rest. To be called once, before anything is made.
+///
+/// # Errors
+/// What the runtime said, as long as it does not list what is there.
+pub async fn take_over<R: Runtime>(
+    config: &Config,
+    runtime: &Arc<R>,
+    network: &Network,
+) -> Result<Vec<Found>, RuntimeError> {
+    let (mut found, mut kept) = (Vec::new(), Vec::new());
+    for instance in runtime.list().await? {
+        match serving(config, &instance).await {
+            Some(one) => {
+                tracing::info!(instance = %one.name, "an instance from before is taken over");
+                kept.extend(instance.ip.map(|ip| (instance.id, ip)));
+                found.push(one);
+            }
+            None => {
+                tracing::info!(instance = %instance.id, "an instance from before no longer serves; it is removed");
+                tokio::spawn(remove(runtime.clone(), instance.id));
+            }
+        }
+    }
+    if let Err(error) = network.adopt(kept) {
+        tracing::warn!(%error, "a network from before could not be taken over or removed");
+    }
+    Ok(found)
+}
+
+/// The same for a containerd that is away: waits until it answers.
+pub async fn take_over_later<R: Runtime>(config: &Config, runtime: &Arc<R>, network: &Network) -> Vec<Found> {
+    loop {
+        match take_over(config, runtime, network).await {
+            Ok(found) => return found,
+            Err(error) => tracing::debug!(%error, "what stands from before is not known yet"),
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+async fn serving(config: &Config, instance: &Adopted) -> Option<Found> {
+    let segment = config.segments.iter().position(|segment| segment.name == instance.segment)?;
+    let rules = &config.segments[segment];
+    if instance.state != InstanceState::Running || instance.image.as_str() != rules.image {
+        return None;
+    }
+    let (ip, cgroup) = (instance.ip?, instance.cgroup.clone()?);
+    let address = SocketAddr::from((ip, rules.port));
+    let dialled = timeout(ACCEPT, TcpStream::connect(address)).await;
+    let accepts = matches!(dialled, Ok(Ok(_)));
+    accepts.then(|| Found { name: instance.id.clone(), segment, address, cgroup, pid: instance.pid })
+}
+
+async fn remove<R: Runtime>(runtime: Arc<R>, id: InstanceId) {
+    while let Err(error) = runtime.remove(&id).await {
+        tracing::warn!(instance = %id, %error, "not removed yet; trying again");
+        sleep(REMOVE_AGAIN).await;
+    }
+}
