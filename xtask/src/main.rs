@@ -3,6 +3,7 @@
 
 mod ci;
 mod command;
+mod demo;
 mod ebpf;
 mod repository;
 mod setup;
@@ -27,6 +28,10 @@ enum Task {
     Setup(setup::Arguments),
     /// Build the kernel programs written in Rust and show what became of them
     Ebpf,
+    Demo(demo::Arguments),
+    /// The demo's users; started by it inside the watched cgroup
+    #[command(hide = true)]
+    DemoPlayer,
     /// Run every test; the system tests need root
     Test(test::Arguments),
     /// Check the repository's own rules
@@ -40,6 +45,8 @@ fn main() -> ExitCode {
     let done = command::with_tools_in_path().and_then(|()| match arguments.task {
         Task::Setup(arguments) => setup::run(&arguments),
         Task::Ebpf => ebpf::run(),
+        Task::Demo(arguments) => demo::run(&arguments),
+        Task::DemoPlayer => demo::play(),
         Task::Test(arguments) => test::run(&arguments),
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Ci => ci::run(),

@@ -47,10 +47,12 @@ pub(super) static NEEDS: &[Need] = &[
     need(Test, "python3-venv", Package, "holds what checks the chart's manifests"),
     need(Test, "golang-go", Program(&["go"]), "renders the chart as Helm does"),
     need(Test, "golang-github-masterminds-sprig-dev", Package, "the functions of Helm's templates"),
+    need(Test, "prometheus", Program(&["prometheus"]), "scrapes an agent"),
     need(Demo, "containerd", Program(&["containerd"]), "runs the instances"),
     need(Demo, "runc", Program(&["runc"]), "runs a container for containerd"),
     need(Demo, "iproute2", Program(&["ip"]), "shows and makes networks"),
-    need(Demo, "prometheus", Program(&["prometheus"]), "scrapes the agent's metrics"),
+    need(Demo, "tar", Program(&["tar"]), "packs the shop's images"),
+    need(Demo, "librsvg2-bin", Program(&["rsvg-convert"]), "turns the demo's picture into a PNG"),
 ];
 
 const fn need(purpose: Purpose, package: &'static str, sign: Sign, reason: &'static str) -> Need {
