@@ -47,6 +47,8 @@ pub(super) static NEEDS: &[Need] = &[
     need(Test, "python3-venv", Package, "holds what checks the chart's manifests"),
     need(Test, "golang-go", Program(&["go"]), "renders the chart as Helm does"),
     need(Test, "golang-github-masterminds-sprig-dev", Package, "the functions of Helm's templates"),
+    need(Test, "golang-github-xeipuuv-gojsonschema-dev", Package, "checks the chart's values as Helm does"),
+    need(Test, "golang-k8s-sigs-yaml-dev", Package, "reads the chart's YAML as Helm does"),
     need(Test, "prometheus", Program(&["prometheus"]), "scrapes an agent"),
     need(Demo, "containerd", Program(&["containerd"]), "runs the instances"),
     need(Demo, "runc", Program(&["runc"]), "runs a container for containerd"),
