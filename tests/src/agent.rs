@@ -36,7 +36,7 @@ pub use place::Place;
 use crate::binary;
 use crate::caller::Caller;
 use crate::cgroup::Subtree;
-use crate::containerd::{PrivateContainerd, Unpack};
+use crate::containerd::{Keep, PrivateContainerd, Unpack};
 use crate::http::http_get;
 use crate::image::build_all;
 use crate::wait::wait_for_some;
@@ -68,7 +68,7 @@ impl Agent {
         let binary = settings.binary.clone().map_or_else(|| binary("weft"), Ok)?;
         let place = settings.place()?;
         place.clear()?;
-        let containerd = PrivateContainerd::start(place.directory())?;
+        let containerd = PrivateContainerd::start_kept(place.directory(), settings.keep)?;
         let mut this = Self {
             settings,
             place,

@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::place::Place;
 use super::{Agent, quoted};
 use crate::cgroup::Subtree;
-use crate::containerd::PrivateContainerd;
+use crate::containerd::{Keep, PrivateContainerd};
 use crate::image::ImageBuilder;
 
 /// Describes an agent; [`Builder::start`] starts it.
@@ -26,6 +26,7 @@ pub struct Builder {
     pub(super) archives: Vec<PathBuf>,
     pub(super) cache: PathBuf,
     pub(super) binary: Option<PathBuf>,
+    pub(super) keep: Keep,
 }
 
 #[derive(Debug, Clone)]
@@ -146,6 +147,7 @@ impl Builder {
             archives: Vec::new(),
             cache: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"),
             binary: None,
+            keep: Keep::InMemory,
         }
     }
 
@@ -195,6 +197,12 @@ impl Builder {
     /// Imports an archive of images before the start.
     pub fn archive(mut self, archive: &Path) -> Self {
         self.archives.push(archive.to_owned());
+        self
+    }
+
+    /// Keeps all state on disk, as on a real node: for measurements.
+    pub fn on_disk(mut self) -> Self {
+        self.keep = Keep::OnDisk;
         self
     }
 
