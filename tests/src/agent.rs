@@ -36,7 +36,7 @@ pub use place::Place;
 use crate::binary;
 use crate::caller::Caller;
 use crate::cgroup::Subtree;
-use crate::containerd::{Keep, PrivateContainerd, Unpack};
+use crate::containerd::{PrivateContainerd, Unpack};
 use crate::http::http_get;
 use crate::image::build_all;
 use crate::wait::wait_for_some;
