@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -101,7 +102,8 @@ impl PrivateContainerd {
             fs::File::options().create(true).append(true).open(self.directory.join("containerd.log"))?;
         let mut command = Command::new("containerd");
         command.arg("--config").arg(self.directory.join("config.toml"));
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        // In a group of its own: a Ctrl-C at the terminal is for whoever started it, who then ends it in order.
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
         self.daemon = Some(command.spawn().context("start containerd (apt-get install containerd)")?);
         let begun = Instant::now();
         while let Err(error) = self.ctr(&["--connect-timeout", "1s", "version"]) {
@@ -191,7 +193,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
 
 /// Removes a containerd's directory and all that lives from it. The daemon itself is gone already, or was lost with
 /// the process that started it.
-fn clear(directory: &Path) -> Result<()> {
+pub(crate) fn clear(directory: &Path) -> Result<()> {
     let address = directory.join("containerd.sock");
     let config = directory.join("config.toml");
     for process in processes() {
@@ -249,8 +251,8 @@ fn is_below_mount(directory: &Path) -> bool {
 }
 
 /// A process of the machine.
-struct Process {
-    pid: i32,
+pub(crate) struct Process {
+    pub(crate) pid: i32,
     parent: Option<i32>,
     arguments: Vec<String>,
 }
@@ -264,9 +266,14 @@ impl Process {
     }
 
     /// The argument after `flag`.
-    fn value_of(&self, flag: &str) -> Option<&str> {
+    pub(crate) fn value_of(&self, flag: &str) -> Option<&str> {
         let at = self.arguments.iter().position(|argument| argument == flag)?;
         self.arguments.get(at + 1).map(String::as_str)
+    }
+
+    /// Whether an argument begins with `text`.
+    pub(crate) fn names(&self, text: &str) -> bool {
+        self.arguments.iter().any(|argument| argument.starts_with(text))
     }
 
     /// The directories of its cgroups in all mounted trees.
@@ -298,7 +305,7 @@ impl Process {
         directories
     }
 
-    fn kill_and_wait(&self) {
+    pub(crate) fn kill_and_wait(&self) {
         let Some(pid) = Pid::from_raw(self.pid) else { return };
         let _ = kill_process(pid, Signal::KILL);
         let begun = Instant::now();
@@ -314,7 +321,7 @@ fn is_alive(pid: i32) -> bool {
         .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
-fn processes() -> impl Iterator<Item = Process> {
+pub(crate) fn processes() -> impl Iterator<Item = Process> {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(Process::read)
 }
@@ -324,7 +331,7 @@ fn children(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 }
 
 /// Mount points below a directory, the innermost first.
-fn mounts_below(directory: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn mounts_below(directory: &Path) -> Result<Vec<PathBuf>> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(PathBuf::from);
     let mut points: Vec<_> = points.filter(|point| point.starts_with(directory)).collect();

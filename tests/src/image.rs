@@ -160,6 +160,10 @@ pub fn build_all(images: &[ImageBuilder], cache: &Path, archive: &Path) -> Resul
         // containerd would keep the last one and collect the others while it still imports them.
         ensure!(names.insert(&image.name), "two images are called {}", image.name);
     }
+    // One at a time per cache: tar takes a layer that another build links or replaces for one that changes.
+    fs::create_dir_all(cache).with_context(|| format!("make {}", cache.display()))?;
+    let lock = fs::File::create(cache.join("lock"))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
     let stage = Stage::new(cache)?;
     let blobs = stage.path().join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
@@ -301,17 +305,27 @@ impl Drop for Stage {
 /// What the compiler said.
 pub fn segment_binary(cache: &Path) -> Result<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("segment/src");
+    static_binary("segment", &source, &["main.rs", "http.rs", "calls.rs"], cache)
+}
+
+/// Builds a Rust program without dependencies as one static file, once per state of its source, and returns where it
+/// is. The first of `files` is its root.
+///
+/// # Errors
+/// What the compiler said.
+pub fn static_binary(name: &str, source: &Path, files: &[&str], cache: &Path) -> Result<PathBuf> {
     let mut hasher = Sha256::new();
-    for name in ["main.rs", "http.rs", "calls.rs"] {
-        hasher.update(fs::read(source.join(name))?);
+    for file in files {
+        let path = source.join(file);
+        hasher.update(fs::read(&path).with_context(|| format!("read {}", path.display()))?);
     }
-    let binary = cache.join(format!("segment-{:.16}", format!("{:x}", hasher.finalize())));
+    let binary = cache.join(format!("{name}-{:.16}", format!("{:x}", hasher.finalize())));
     if binary.exists() {
         return Ok(binary);
     }
     fs::create_dir_all(cache)?;
     let stage = Stage::new(cache)?;
-    let made = stage.path().join("segment");
+    let made = stage.path().join(name);
     let mut command = Command::new("rustc");
     command.args([
         "--edition=2024",
@@ -320,7 +334,8 @@ pub fn segment_binary(cache: &Path) -> Result<PathBuf> {
         "-Cpanic=abort",
         "-Ctarget-feature=+crt-static",
     ]);
-    run(command.arg("-o").arg(&made).arg(source.join("main.rs")))?;
+    let root = files.first().context("a program has a root file")?;
+    run(command.arg("-o").arg(&made).arg(source.join(root)))?;
     fs::rename(&made, &binary)?;
     Ok(binary)
 }
