@@ -1,5 +1,6 @@
 //! The result of a benchmark. In: ratios with their targets, series of times, and what else is to be told. Out: one JSON
 //! object, or a table with target and verdict per line.
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
@@ -70,6 +71,8 @@ pub(super) struct Report {
     pub(super) steps: Vec<Steps>,
     /// Counts that tell how far the rest can be believed.
     pub(super) counts: Vec<(&'static str, u64)>,
+    /// Counts of one kind, by word.
+    pub(super) tallies: Vec<(&'static str, BTreeMap<String, u64>)>,
     /// What went wrong, in words.
     pub(super) failures: Vec<String>,
     pub(super) machine: Machine,
@@ -121,6 +124,9 @@ impl Report {
         for (key, count) in &self.counts {
             put((*key).to_owned(), json!(count));
         }
+        for (key, tally) in &self.tallies {
+            put((*key).to_owned(), json!(tally));
+        }
         put("failures".to_owned(), json!(self.failures));
         let machine = serde_json::to_value(&self.machine)?;
         let machine = machine.as_object().context("a machine has fields")?.clone();
@@ -159,6 +165,10 @@ impl Report {
         }
         let counts: Vec<_> = self.counts.iter().map(|(key, count)| format!("{key} {count}")).collect();
         writeln!(text, "\n{}", counts.join(", "))?;
+        for (key, tally) in self.tallies.iter().filter(|(_, tally)| !tally.is_empty()) {
+            let counts: Vec<_> = tally.iter().map(|(word, count)| format!("{word} {count}")).collect();
+            writeln!(text, "{key} {}", counts.join(", "))?;
+        }
         self.failures.iter().try_for_each(|failure| writeln!(text, "failed: {failure}"))?;
         let Machine { kernel, cores, load_start, load_end, under_load } = &self.machine;
         writeln!(text, "Linux {kernel}, {cores} cores, {:.0} s", self.took_s)?;
@@ -196,6 +206,7 @@ mod tests {
             times: vec![Times { name: "cold", series: Series::new(vec![2.0, 1.0, 3.0]) }],
             steps: vec![Steps { key: "floor_steps_p50_ms", medians: vec![("task".to_owned(), 40.0)] }],
             counts: vec![("not_hit", 3)],
+            tallies: vec![("not_hit_but", BTreeMap::from([("late".to_owned(), 3)]))],
             failures: vec!["cold: it fell over".to_owned()],
             machine: Machine::look(load).unwrap(),
             took_s: 1.0,
@@ -214,6 +225,7 @@ mod tests {
         assert_eq!(value["interval_95"]["ctr_over_cold_p50"], json!([1.8, 2.0]));
         assert_eq!(value["floor_steps_p50_ms"]["task"], 40.0);
         assert_eq!((&value["not_hit"], &value["under_load"]), (&json!(3), &json!(false)));
+        assert_eq!(value["not_hit_but"], json!({ "late": 3 }));
         assert!(!text.contains('\n'));
     }
 
@@ -230,7 +242,11 @@ mod tests {
         let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap().to_owned();
         assert!(line("hit_over_warm_p50").ends_with("<= 1.10  met"), "{text}");
         assert!(line("ctr_over_cold_p50").ends_with(">= 2.00  missed"), "{text}");
-        assert!(text.contains("cold: it fell over") && text.contains("not_hit 3"));
+        assert!(
+            text.contains("cold: it fell over")
+                && text.contains("not_hit 3")
+                && text.contains("not_hit_but late 3")
+        );
         assert!(text.contains("busy with other work"));
         assert!(!report("0 0 0").table().contains("busy with other work"));
     }

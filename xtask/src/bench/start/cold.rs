@@ -1,7 +1,6 @@
 //! Cold starts and their two references, in turns. In: a machine. Out: equally many samples of each, measured in rounds
 //! of one each; a round in which one failed does not count. Between two samples nothing stands: what the last one has
 //! left is gone before the next begins.
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -74,7 +73,7 @@ struct Round {
 #[derive(Debug)]
 struct Cold {
     first_byte_ms: f64,
-    phases: BTreeMap<String, f64>,
+    phases: Vec<(String, f64)>,
 }
 
 /// Everything that stands while cold starts are measured. Dropped from the top down: who asks, then the agent with its
@@ -209,13 +208,13 @@ impl Outcome {
     fn of(rounds: &[Round]) -> Self {
         let colds: Vec<&Cold> = rounds.iter().filter_map(|round| round.cold.as_ref()).collect();
         let floors: Vec<&Steps> = rounds.iter().filter_map(|round| round.floor.as_ref()).collect();
-        let phases = colds.iter().flat_map(|cold| &cold.phases).map(|(phase, ms)| (phase.clone(), *ms));
+        let phases = colds.iter().flat_map(|cold| cold.phases.clone());
         let steps = floors.iter().flat_map(|steps| steps.named()).map(|(step, ms)| (step.to_owned(), ms));
         Self {
             cold: colds.iter().map(|cold| cold.first_byte_ms).collect(),
             floor: floors.iter().map(|steps| steps.whole_ms).collect(),
             ctr: rounds.iter().filter_map(|round| round.ctr_ms).collect(),
-            phases: medians(phases),
+            phases: in_order(medians(phases)),
             floor_steps: medians(steps),
             ..Self::default()
         }
@@ -238,20 +237,32 @@ fn medians(values: impl Iterator<Item = (String, f64)>) -> Vec<(String, f64)> {
     all.into_iter().filter_map(|(name, values)| Some((name, Series::new(values).p50()?))).collect()
 }
 
+/// Phases as they follow each other, for people; one that is not known here comes before the wholes.
+fn in_order(mut phases: Vec<(String, f64)>) -> Vec<(String, f64)> {
+    let known = ["image", "lease", "network", "snapshot", "container", "task", "start"];
+    let place = |name: &str| match known.iter().position(|phase| *phase == name) {
+        Some(place) => place,
+        None if name.ends_with("_whole") => known.len() + 1,
+        None => known.len(),
+    };
+    phases.sort_by_key(|(name, _)| place(name));
+    phases
+}
+
 /// What weft itself says of the one cold start between two looks, in milliseconds: each phase of the making, the whole
 /// making up to the program's start, and how long the activator held the request.
-fn phases(before: &Scrape, after: &Scrape) -> BTreeMap<String, f64> {
-    let mut phases = BTreeMap::new();
+fn phases(before: &Scrape, after: &Scrape) -> Vec<(String, f64)> {
+    let mut phases = Vec::new();
     let of = [("segment", SEGMENT)];
     for phase in after.values_of(PHASE_SUM, "phase", &of) {
         let labels = [of[0], ("phase", phase)];
         if grown(before, after, PHASE_COUNT, &labels) == 1.0 {
-            phases.insert(phase.to_owned(), grown(before, after, PHASE_SUM, &labels) * 1000.0);
+            phases.push((phase.to_owned(), grown(before, after, PHASE_SUM, &labels) * 1000.0));
         }
     }
     for (name, shown) in [("weft_create_seconds", "create_whole"), ("weft_held_seconds", "held_whole")] {
         if grown(before, after, &format!("{name}_count"), &of) == 1.0 {
-            phases.insert(shown.to_owned(), grown(before, after, &format!("{name}_sum"), &of) * 1000.0);
+            phases.push((shown.to_owned(), grown(before, after, &format!("{name}_sum"), &of) * 1000.0));
         }
     }
     phases
@@ -276,13 +287,20 @@ mod tests {
     }
 
     #[test]
+    fn phases_are_shown_as_they_follow_each_other_and_the_wholes_last() {
+        let phases = ["create_whole", "task", "mounts", "image"].map(|name| (name.to_owned(), 1.0));
+        let names: Vec<_> = in_order(phases.into()).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["image", "task", "mounts", "create_whole"]);
+    }
+
+    #[test]
     fn a_round_in_which_one_failed_is_not_whole() {
         let steps = || {
             serde_json::from_str(
                 r#"{"snapshot_ms":1,"container_ms":1,"task_ms":40,"start_ms":9,"answer_ms":2,"whole_ms":53}"#,
             )
         };
-        let cold = || Cold { first_byte_ms: 70.0, phases: BTreeMap::from([("task".to_owned(), 50.0)]) };
+        let cold = || Cold { first_byte_ms: 70.0, phases: vec![("task".to_owned(), 50.0)] };
         let whole = || Round { cold: Some(cold()), floor: steps().ok(), ctr_ms: Some(200.0) };
         assert!(whole().is_whole());
         assert!(!Round { floor: None, ..whole() }.is_whole());

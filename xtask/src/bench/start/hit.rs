@@ -3,6 +3,7 @@
 //!
 //! A round asks for the first segment, waits until weft has made the second on its own account, and asks for that, a
 //! moment after the first as the users did that weft has learned from. Whether it was a hit, the agent's journal says.
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -39,8 +40,8 @@ pub(super) struct Outcome {
     pub(super) redirected: Vec<f64>,
     /// Later requests to the container's own.
     pub(super) direct: Vec<f64>,
-    /// Rounds in which weft made no container, or the request was none of its hits.
-    pub(super) not_hit: u64,
+    /// Rounds whose request was no hit, by what it was instead.
+    pub(super) not_hit: BTreeMap<String, u64>,
     pub(super) model_rows: u64,
     pub(super) failures: Failures,
 }
@@ -63,6 +64,13 @@ impl Way {
             [Self::Direct, Self::Redirected]
         }
     }
+}
+
+/// How a round ended.
+enum Ended {
+    Measured(Sample),
+    /// weft had made nothing, or what it had made was gone again: what the request was instead.
+    NotHit(String),
 }
 
 /// What one round gave.
@@ -118,7 +126,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Outcome> {
     while outcome.hit.len() < bench.rounds {
         bench.stop.check()?;
         outcome.failures.check(bench.rounds)?;
-        let misses = outcome.not_hit;
+        let misses = outcome.misses();
         ensure!(
             misses <= 20 + bench.rounds as u64,
             "{misses} forecasts led to no hit:\n{}",
@@ -129,7 +137,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Outcome> {
             outcome.take(pair);
         }
         number += 1;
-        let (hits, misses) = (outcome.hit.len(), outcome.not_hit);
+        let (hits, misses) = (outcome.hit.len(), outcome.misses());
         bench.progress.round(&format!("{hits} of {} hits, {misses} rounds were none", bench.rounds));
     }
     let Stage { watch, caller, agent, .. } = stage;
@@ -139,6 +147,11 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Outcome> {
 }
 
 impl Outcome {
+    /// How many rounds were none.
+    pub(super) fn misses(&self) -> u64 {
+        self.not_hit.values().sum()
+    }
+
     fn take(&mut self, [hit, warm]: [Sample; 2]) {
         self.hit.push(hit.first_ms);
         self.warm.push(warm.first_ms);
@@ -156,16 +169,15 @@ impl Stage {
         for way in Way::order(number) {
             let place = if way == Way::Redirected { &mut hit } else { &mut warm };
             match self.round(way, number) {
-                Ok(Some(sample)) => *place = Some(sample),
-                Ok(None) => outcome.not_hit += 1,
+                Ok(Ended::Measured(sample)) => *place = Some(sample),
+                Ok(Ended::NotHit(word)) => *outcome.not_hit.entry(word).or_default() += 1,
                 Err(error) => outcome.failures.note(&format!("{way:?} request of pair {number}"), &error),
             }
         }
         Some([hit?, warm?])
     }
 
-    /// `None` when weft had made nothing, or the request was no hit.
-    fn round(&mut self, way: Way, number: usize) -> Result<Option<Sample>> {
+    fn round(&mut self, way: Way, number: usize) -> Result<Ended> {
         let nothing = || self.instances().is_some_and(|instances| instances.is_empty());
         wait_for("the last instance to go", PATIENCE, nothing)?;
         let token = self.token();
@@ -174,15 +186,18 @@ impl Stage {
         let reply = self.caller.send(&signed(request, &token))?;
         ensure!(reply.status == 200, "status {}: {}", reply.status, reply.body.trim());
         let Ok(instance) = wait_for_some("the forecast's container", MADE, || self.forecast_made()) else {
-            return Ok(None);
+            return Ok(Ended::NotHit("no container".to_owned()));
         };
         // The user's pause, as it was learned.
         thread::sleep(MOMENT.saturating_sub(asked.elapsed()));
         let begun_ms = unix_ms();
         let reply = self.ask(way, &instance, &token)?;
         let said = said(&reply)?;
-        if way == Way::Redirected && self.outcome_of(&reply, begun_ms)? != "hit" {
-            return Ok(None);
+        if way == Way::Redirected {
+            let word = self.outcome_of(&reply, begun_ms)?;
+            if word != "hit" {
+                return Ok(Ended::NotHit(word));
+            }
         }
         ensure!(said.name == instance.name, "{} answered instead of {}", said.name, instance.name);
         ensure!(said.requests == 1, "{} had had {} requests before", said.name, said.requests - 1);
@@ -190,7 +205,7 @@ impl Stage {
         for pair in 0..PAIRS {
             self.later(pair + number, &instance, &mut sample)?;
         }
-        Ok(Some(sample))
+        Ok(Ended::Measured(sample))
     }
 
     /// One more request of either way. Each is another user's: nobody is to be learned to ask again.

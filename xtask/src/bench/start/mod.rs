@@ -131,7 +131,7 @@ fn report(cold: cold::Outcome, hit: hit::Outcome, machine: Machine, took_s: f64)
         claim("ctr_over_cold_p50", ratio(&cold.ctr, &cold.cold), Some(Target::AtLeast(2.0)))?,
         claim("redirected_over_direct_p50", ratio(&hit.redirected, &hit.direct), None)?,
     ];
-    let failures = cold.failures.join(hit.failures);
+    let (misses, failures) = (hit.misses(), cold.failures.join(hit.failures));
     let times = [
         ("cold", cold.cold),
         ("floor", cold.floor),
@@ -152,10 +152,11 @@ fn report(cold: cold::Outcome, hit: hit::Outcome, machine: Machine, took_s: f64)
         ],
         counts: vec![
             ("failed_samples", failures.count),
-            ("not_hit", hit.not_hit),
+            ("not_hit", misses),
             ("model_rows", hit.model_rows),
             ("warmup_rounds", WARM_UP as u64),
         ],
+        tallies: vec![("not_hit_but", hit.not_hit)],
         failures: failures.told,
         machine,
         took_s,

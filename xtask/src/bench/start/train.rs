@@ -13,8 +13,8 @@ use weft_tests::caller::Caller;
 use super::Bench;
 use super::hit::{FIRST, SECOND};
 
-/// What passes between the two requests of a session.
-pub(super) const MOMENT: Duration = Duration::from_millis(600);
+/// What passes between the two requests of a session: a busy machine makes a container in it.
+pub(super) const MOMENT: Duration = Duration::from_millis(1_000);
 const PATIENCE: Duration = Duration::from_secs(240);
 /// How often the agent is asked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -86,8 +86,8 @@ fn watch(agent: &Agent, bench: &mut Bench, failed: &AtomicU64) -> Result<u64> {
 
 /// Whether the latest forecast from the first segment names the second.
 fn forecasts_second(reply: &Value) -> bool {
-    let forecasts = reply["forecasts"].as_array().into_iter().flatten();
-    let latest = forecasts.filter(|forecast| forecast["trigger"] == FIRST).next_back();
+    let mut forecasts = reply["forecasts"].as_array().into_iter().flatten();
+    let latest = forecasts.rfind(|forecast| forecast["trigger"] == FIRST);
     let path = latest.and_then(|forecast| forecast["path"].as_array()).into_iter().flatten();
     path.into_iter().any(|step| step["segment"] == SECOND)
 }
