@@ -13,10 +13,9 @@ mod users;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use weft_tests::image::build_all;
 
 use live::Progress;
@@ -28,17 +27,9 @@ use stage::{Act, Stage};
 use stop::Stop;
 use users::{USERS, User};
 
-/// What the demo runs besides cargo, and the Debian package it is in.
-const PROGRAMS: [(&str, &str); 8] = [
-    ("containerd", "containerd"),
-    ("ctr", "containerd"),
-    ("runc", "runc"),
-    ("ip", "iproute2"),
-    ("rsvg-convert", "librsvg2-bin"),
-    ("apt-get", "apt"),
-    ("dpkg-deb", "dpkg"),
-    ("tar", "tar"),
-];
+use crate::repository::root;
+use crate::setup::{self, Purpose};
+use crate::command;
 
 /// Play a small shop twice, with weft watching and with weft weaving, and show what it was worth
 #[derive(Debug, clap::Args)]
@@ -67,7 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let phases = [Phase::read(&kept(&output, 1))?, Phase::read(&kept(&output, 2))?];
         return picture::draw([&phases[0], &phases[1]], &output);
     }
-    check_programs()?;
+    setup::ready(&[Purpose::Demo])?;
     let stop = Stop::listen()?;
     let weft = arguments.weft.clone().map_or_else(build, Ok)?;
     stop.check()?;
@@ -130,31 +121,13 @@ fn tell_failures(phases: [&Phase; 2]) {
     }
 }
 
-fn check_programs() -> Result<()> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = |name: &str| std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
-    let missing: Vec<_> =
-        PROGRAMS.iter().filter(|(name, _)| !is_there(name)).map(|(_, package)| *package).collect();
-    if !missing.is_empty() {
-        bail!("programs of the demo are missing (apt-get install {})", missing.join(" "));
-    }
-    Ok(())
-}
-
 /// Builds the agent and returns where it is.
 fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built =
-        Command::new(cargo).args(["build", "--release", "--package", "weft"]).current_dir(root()).status();
-    ensure!(built.context("start cargo")?.success(), "weft does not build");
+    println!("demo: building weft");
+    command::run(&mut command::cargo(["build", "--release", "--package", "weft"]))?;
     let exe = std::env::current_exe()?;
     let target = exe.ancestors().nth(2).context("xtask is not in a target directory")?;
     Ok(target.join("release/weft"))
-}
-
-fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_owned()
 }
 
 fn kept(output: &Path, phase: u64) -> PathBuf {
