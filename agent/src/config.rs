@@ -273,9 +273,10 @@ impl Config {
         }
         // A folder is checked as a whole, so its last file stands for it only when it is the single one.
         let named = if path.is_dir() { path } else { owner.as_path() };
-        let config: Self = whole
-            .try_into()
-            .map_err(|error: toml::de::Error| ConfigError::Syntax { path: named.into(), message: error.to_string() })?;
+        let config: Self = whole.try_into().map_err(|error: toml::de::Error| ConfigError::Syntax {
+            path: named.into(),
+            message: error.to_string(),
+        })?;
         check::all(&config, named)?;
         Ok(config)
     }
@@ -315,7 +316,8 @@ fn parse(file: &Path) -> Result<toml::Table, ConfigError> {
         return Err(check::value(file, "file", cause, "Keep a configuration file under 1 MiB"));
     }
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
-    let syntax = |error: toml::de::Error| ConfigError::Syntax { path: file.into(), message: error.to_string() };
+    let syntax =
+        |error: toml::de::Error| ConfigError::Syntax { path: file.into(), message: error.to_string() };
     toml::from_str::<Config>(&text).map_err(syntax)?;
     toml::from_str(&text).map_err(syntax)
 }

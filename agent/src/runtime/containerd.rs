@@ -141,7 +141,11 @@ impl Containerd {
     }
 
     /// Hands on the outcome of a step; after a failure nothing of the instance is to be left.
-    async fn or_remove<T>(&self, id: &InstanceId, outcome: Result<T, RuntimeError>) -> Result<T, RuntimeError> {
+    async fn or_remove<T>(
+        &self,
+        id: &InstanceId,
+        outcome: Result<T, RuntimeError>,
+    ) -> Result<T, RuntimeError> {
         if outcome.is_err()
             && let Err(left) = self.remove(id).await
         {
@@ -162,7 +166,11 @@ impl Containerd {
         }
     }
 
-    async fn prepare_snapshot(&self, spec: &InstanceSpec, image: &ImageInfo) -> Result<Vec<Mount>, RuntimeError> {
+    async fn prepare_snapshot(
+        &self,
+        spec: &InstanceSpec,
+        image: &ImageInfo,
+    ) -> Result<Vec<Mount>, RuntimeError> {
         match self.prepare_on(spec, &image.chain_id).await {
             // The layers were there when the image was read, and have been collected with it. It may have been
             // imported anew since.

@@ -17,7 +17,14 @@ use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, Runtim
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Begins to watch an instance: its name, its syscalls, its sockets.
-pub(super) fn watch<R>(tools: &Tools<R>, number: u64, segment: usize, name: &InstanceId, cgroup: &Cgroup, address: SocketAddr) {
+pub(super) fn watch<R>(
+    tools: &Tools<R>,
+    number: u64,
+    segment: usize,
+    name: &InstanceId,
+    cgroup: &Cgroup,
+    address: SocketAddr,
+) {
     tools.containers.appeared(cgroup.id, number, name.as_str(), segment);
     if let Err(error) = tools.connections.watch(cgroup.id, address.port()) {
         tracing::error!(%error, instance = %name, "its connections cannot be counted");

@@ -27,9 +27,9 @@ use stage::{Act, Stage};
 use stop::Stop;
 use users::{USERS, User};
 
+use crate::command;
 use crate::repository::root;
 use crate::setup::{self, Purpose};
-use crate::command;
 
 /// Play a small shop twice, with weft watching and with weft weaving, and show what it was worth
 #[derive(Debug, clap::Args)]
