@@ -34,7 +34,9 @@ pub enum CgroupError {
     #[error("no cgroup2 file system is mounted")]
     NoUnifiedTree,
     /// The process is in a cgroup namespace, and its own cgroup is not below the mount.
-    #[error("{point}: this process is in none of its cgroups; give the agent the node's cgroups and process IDs")]
+    #[error(
+        "{point}: this process is in none of its cgroups; give the agent the node's cgroups and process IDs"
+    )]
     NotInTree {
         /// Where the v2 tree is mounted.
         point: PathBuf,
@@ -95,7 +97,8 @@ impl CgroupTree {
             let point = &tree.unified.point;
             let home = own_directory(point, depth, &std::process::id().to_string());
             let missing = || CgroupError::NotInTree { point: point.clone() };
-            tree.home = Some(home.ok_or_else(missing)?.strip_prefix(point).map_err(|_| missing())?.to_owned());
+            tree.home =
+                Some(home.ok_or_else(missing)?.strip_prefix(point).map_err(|_| missing())?.to_owned());
         }
         Ok(tree)
     }

@@ -173,8 +173,8 @@ impl Network {
         if !(8..=29).contains(&prefix_len) || base.to_bits().trailing_zeros() < u32::from(32 - prefix_len) {
             return Err(NetworkError::Subnet { base, prefix_len });
         }
-        let (connection, handle, _) =
-            rtnetlink::new_connection().map_err(|source| namespace("open netlink for", &config.bridge, source))?;
+        let (connection, handle, _) = rtnetlink::new_connection()
+            .map_err(|source| namespace("open netlink for", &config.bridge, source))?;
         tokio::spawn(connection);
         let (bridge_index, owner) = open_bridge(&handle, &config).await?;
         let next = config.instance_addresses().start;
@@ -195,7 +195,8 @@ impl Network {
         let NetworkConfig { base, prefix_len, .. } = self.config;
         let range = self.config.instance_addresses();
         // Its number is the name under which the namespace will be found.
-        let place = fs::File::open("/dev/null").map_err(|source| namespace("reserve a descriptor for", id, source))?;
+        let place = fs::File::open("/dev/null")
+            .map_err(|source| namespace("reserve a descriptor for", id, source))?;
         let mut leases = self.leases();
         if leases.by_instance.contains_key(id) {
             return Err(NetworkError::Attached { id: id.clone() });
@@ -265,10 +266,14 @@ impl Network {
     ///
     /// # Errors
     /// [`NetworkError::Address`] for an address that cannot be kept.
-    pub fn adopt(&self, living: impl IntoIterator<Item = (InstanceId, Ipv4Addr)>) -> Result<(), NetworkError> {
+    pub fn adopt(
+        &self,
+        living: impl IntoIterator<Item = (InstanceId, Ipv4Addr)>,
+    ) -> Result<(), NetworkError> {
         let mut leases = self.leases();
         for (id, ip) in living {
-            if !self.config.instance_addresses().contains(&ip.to_bits()) || !leases.taken.insert(ip.to_bits()) {
+            if !self.config.instance_addresses().contains(&ip.to_bits()) || !leases.taken.insert(ip.to_bits())
+            {
                 return Err(NetworkError::Address { id, ip });
             }
             leases.by_instance.insert(id, Lease { ip, netns: None });
@@ -292,7 +297,12 @@ impl Network {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn configure_inside(&self, inside: &Handle, ip: Ipv4Addr, subject: &str) -> Result<(), NetworkError> {
+    async fn configure_inside(
+        &self,
+        inside: &Handle,
+        ip: Ipv4Addr,
+        subject: &str,
+    ) -> Result<(), NetworkError> {
         let up = LinkUnspec::new_with_name("lo").up().build();
         netlink("bring up lo behind", subject, inside.link().set(up).execute()).await?;
         let Some(link) = find_link(inside, INSTANCE_LINK).await? else {

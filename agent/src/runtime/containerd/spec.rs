@@ -184,6 +184,13 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_is_not_root_may_listen_on_port_80_of_its_own_network() {
+        let spec = runtime_spec(&instance(), &image(), "/weft".as_ref()).unwrap();
+        assert_eq!(spec["linux"]["sysctl"]["net.ipv4.ip_unprivileged_port_start"], "0");
+        assert_eq!(spec["linux"]["namespaces"][5], json!({ "type": "network", "path": "/proc/7/fd/12" }));
+    }
+
+    #[test]
     fn an_image_without_a_program_or_with_a_named_user_is_refused() {
         let without = ImageInfo { entrypoint: vec![], cmd: vec![], ..image() };
         let refused = runtime_spec(&instance(), &without, "/weft".as_ref());
