@@ -201,7 +201,6 @@ async fn network(config: &Config) -> anyhow::Result<Arc<Network>> {
         bridge: config.network.bridge.clone(),
         base: subnet.base(),
         prefix_len: subnet.prefix(),
-        run_dir: config.agent.run.join("netns"),
     };
     Ok(Arc::new(Network::open(settings).await.context("[network]")?))
 }

@@ -12,6 +12,7 @@ pub mod halt;
 pub mod helm;
 pub mod http;
 pub mod image;
+pub mod node;
 pub mod ordinary;
 pub mod pods;
 pub mod prometheus;

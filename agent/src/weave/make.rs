@@ -52,7 +52,7 @@ pub(super) async fn make<R: Runtime>(
     let until = began + rules.start_timeout;
     // The process alone needs the network: everything before it is made meanwhile.
     let (attached, prepared) = tokio::join!(
-        tools.network.attach(&attachment),
+        tools.network.attach(name),
         again(tools, name, until, || tools.runtime.prepare(&spec)),
     );
     attached.map_err(|error| error.to_string())?;
