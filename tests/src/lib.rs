@@ -7,6 +7,7 @@ pub mod agent;
 pub mod caller;
 pub mod cgroup;
 pub mod containerd;
+pub mod helm;
 pub mod http;
 pub mod image;
 pub mod wait;

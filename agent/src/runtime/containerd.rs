@@ -36,7 +36,7 @@ use self::call::{ANSWER_BYTES_MAX, Door, Failure, Purpose, or_absent};
 use self::images::Images;
 use super::{
     Adopted, Cgroup, CgroupTree, Created, ImageInfo, ImageRef, InstanceId, InstanceSpec, InstanceState,
-    Phase, Runtime, RuntimeError, RuntimeEvent, Usage,
+    Phase, Prepared, Runtime, RuntimeError, RuntimeEvent, Usage,
 };
 
 mod call;
@@ -116,26 +116,38 @@ impl Containerd {
         Ok(Self { config, door, images, cgroups: CgroupTree::detect()? })
     }
 
-    /// The steps of `create` after the lease.
-    async fn create_leased(
+    /// The steps of `prepare` after the lease.
+    async fn prepare_leased(
         &self,
         spec: &InstanceSpec,
         image: &ImageInfo,
         clock: &mut Clock,
-    ) -> Result<(u32, Cgroup), RuntimeError> {
-        let mounts = self.prepare(spec, image).await?;
+    ) -> Result<Vec<Mount>, RuntimeError> {
+        let rootfs = self.prepare_snapshot(spec, image).await?;
         clock.lap(Phase::Snapshot);
         self.create_container(spec, image).await?;
         clock.lap(Phase::Container);
-        let id = spec.id.as_str();
-        let request = CreateTaskRequest { container_id: id.to_owned(), rootfs: mounts, ..Default::default() };
+        Ok(rootfs)
+    }
+
+    async fn create_task(&self, id: &InstanceId, rootfs: Vec<Mount>) -> Result<(u32, Cgroup), RuntimeError> {
+        let id = id.as_str();
+        let request = CreateTaskRequest { container_id: id.to_owned(), rootfs, ..Default::default() };
         let request = self.door.leased(id, request);
         let mut tasks = self.door.client().tasks();
         let pid = self.door.call(Purpose::task("create task of", id), tasks.create(request)).await?.pid;
         let cgroup = self.cgroups.of_pid(pid);
-        let cgroup = cgroup.map_err(|source| RuntimeError::Cgroup { subject: id.to_owned(), source })?;
-        clock.lap(Phase::Task);
-        Ok((pid, cgroup))
+        Ok((pid, cgroup.map_err(|source| RuntimeError::Cgroup { subject: id.to_owned(), source })?))
+    }
+
+    /// Hands on the outcome of a step; after a failure nothing of the instance is to be left.
+    async fn or_remove<T>(&self, id: &InstanceId, outcome: Result<T, RuntimeError>) -> Result<T, RuntimeError> {
+        if outcome.is_err()
+            && let Err(left) = self.remove(id).await
+        {
+            tracing::warn!(instance = %id, %left, "a failed creation left something behind");
+        }
+        outcome
     }
 
     async fn take_lease(&self, id: &InstanceId) -> Result<(), RuntimeError> {
@@ -150,7 +162,7 @@ impl Containerd {
         }
     }
 
-    async fn prepare(&self, spec: &InstanceSpec, image: &ImageInfo) -> Result<Vec<Mount>, RuntimeError> {
+    async fn prepare_snapshot(&self, spec: &InstanceSpec, image: &ImageInfo) -> Result<Vec<Mount>, RuntimeError> {
         match self.prepare_on(spec, &image.chain_id).await {
             // The layers were there when the image was read, and have been collected with it. It may have been
             // imported anew since.
@@ -278,21 +290,25 @@ impl Runtime for Containerd {
         self.images.get(image).await.map(Arc::unwrap_or_clone)
     }
 
-    async fn create(&self, spec: &InstanceSpec) -> Result<Created, RuntimeError> {
+    async fn prepare(&self, spec: &InstanceSpec) -> Result<Prepared, RuntimeError> {
         let mut clock = Clock::start();
         let image = self.images.get(&spec.image).await?;
         clock.lap(Phase::Image);
         self.take_lease(&spec.id).await?;
         clock.lap(Phase::Lease);
-        match self.create_leased(spec, &image, &mut clock).await {
-            Ok((pid, cgroup)) => Ok(Created { pid, cgroup, phases: clock.laps }),
-            Err(error) => {
-                if let Err(left) = self.remove(&spec.id).await {
-                    tracing::warn!(instance = %spec.id, %left, "a failed creation left something behind");
-                }
-                Err(error)
-            }
-        }
+        let prepared = self.prepare_leased(spec, &image, &mut clock).await;
+        let rootfs = self.or_remove(&spec.id, prepared).await?;
+        Ok(Prepared { id: spec.id.clone(), rootfs, phases: clock.laps })
+    }
+
+    async fn create(&self, prepared: Prepared) -> Result<Created, RuntimeError> {
+        let Prepared { id, rootfs, mut phases } = prepared;
+        let mut clock = Clock::start();
+        let created = self.create_task(&id, rootfs).await;
+        let (pid, cgroup) = self.or_remove(&id, created).await?;
+        clock.lap(Phase::Task);
+        phases.append(&mut clock.laps);
+        Ok(Created { pid, cgroup, phases })
     }
 
     async fn start(&self, id: &InstanceId) -> Result<(), RuntimeError> {

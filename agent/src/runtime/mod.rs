@@ -33,12 +33,20 @@ pub trait Runtime: Send + Sync + 'static {
     /// [`RuntimeError::ImageAbsent`] when it is not on the node.
     fn image(&self, image: &ImageRef) -> impl Future<Output = Result<ImageInfo, RuntimeError>> + Send;
 
-    /// Makes an instance up to, but without, its first instruction. A failure leaves nothing behind.
+    /// Makes all of an instance that needs no network yet: its root file system and its record. A failure leaves
+    /// nothing behind.
     ///
     /// # Errors
     /// [`RuntimeError::InstanceExists`] when the ID is taken, [`RuntimeError::ImageAbsent`], or what the runtime
     /// said.
-    fn create(&self, spec: &InstanceSpec) -> impl Future<Output = Result<Created, RuntimeError>> + Send;
+    fn prepare(&self, spec: &InstanceSpec) -> impl Future<Output = Result<Prepared, RuntimeError>> + Send;
+
+    /// Makes a prepared instance up to, but without, its first instruction. Its network namespace must be there. A
+    /// failure leaves nothing behind.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    fn create(&self, prepared: Prepared) -> impl Future<Output = Result<Created, RuntimeError>> + Send;
 
     /// Lets a created instance run its program.
     ///
@@ -188,6 +196,15 @@ pub struct InstanceSpec {
     pub args: Option<Vec<String>>,
     /// What the instance takes for its own name.
     pub hostname: String,
+}
+
+/// An instance that has its root file system and its record, and no process.
+#[derive(Debug)]
+pub struct Prepared {
+    id: InstanceId,
+    /// How its root file system is mounted, in the runtime's own terms.
+    rootfs: Vec<containerd_client::types::Mount>,
+    phases: Vec<(Phase, Duration)>,
 }
 
 /// A made instance that does not run yet.

@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::make::{clear, make, watch};
 use super::network::Network;
 use super::{Action, Admission, Input, Instance, InstanceState, Note, Reading, Refusal, Weaver, inherited};
 use crate::capture::{Containers, Ending};
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::kernel::{Connections, RouteTable};
 use crate::learn;
 use crate::metrics;
-use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, RuntimeError};
+use crate::runtime::{Cgroup, InstanceId, Runtime};
 
 /// Messages that wait for the driver.
 pub const MESSAGES_MAX: usize = 4096;
@@ -28,11 +29,9 @@ pub const MESSAGES_MAX: usize = 4096;
 const TICK: Duration = Duration::from_millis(50);
 /// Memory is read every so many beats; it changes slowly and costs a file.
 const MEMORY_TICKS: u32 = 10;
-/// Pause before another try while containerd does not answer.
-const RETRY: Duration = Duration::from_millis(100);
 /// Pauses between tries of a removal.
 const REMOVE_RETRY: [Duration; 4] =
-    [RETRY, Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10)];
+    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10)];
 
 /// What other stages say to the driver.
 #[derive(Debug)]
@@ -92,7 +91,7 @@ pub struct Tools<R> {
     /// The time.
     pub clock: Clock,
     /// Whether it is known what stands from before: until then an address might be given twice.
-    pub known: watch::Receiver<bool>,
+    pub known: tokio::sync::watch::Receiver<bool>,
 }
 
 /// The driver and what it has under way.
@@ -123,7 +122,8 @@ struct Standing {
     inherited: Option<(u32, u32)>,
 }
 
-enum Report {
+/// What a task of the driver's has to say.
+pub(super) enum Report {
     Created { instance: u64, address: SocketAddr, cgroup: Cgroup },
     Failed { instance: u64, cause: String },
     Started,
@@ -418,71 +418,4 @@ impl<R: Runtime> Driver<R> {
         }
         self.feed(Input::Tick(readings));
     }
-}
-
-fn watch<R>(tools: &Tools<R>, number: u64, segment: usize, name: &InstanceId, cgroup: &Cgroup, address: SocketAddr) {
-    tools.containers.appeared(cgroup.id, number, name.as_str(), segment);
-    if let Err(error) = tools.connections.watch(cgroup.id, address.port()) {
-        tracing::error!(%error, instance = %name, "its connections cannot be counted");
-    }
-}
-
-/// Makes an instance and starts it. Everything that watches it is in place before its program runs.
-async fn make<R: Runtime>(
-    tools: &Tools<R>,
-    instance: u64,
-    name: &InstanceId,
-    segment: usize,
-    graph: Option<String>,
-    created: mpsc::Sender<Report>,
-) -> Result<(), String> {
-    let rules = &tools.config.segments[segment];
-    let began = Instant::now();
-    let mut known = tools.known.clone();
-    let known = tokio::time::timeout(rules.start_timeout, known.wait_for(|known| *known));
-    if !known.await.is_ok_and(|answer| answer.is_ok()) {
-        return Err("containerd has not answered since the agent's start".into());
-    }
-    let attachment = tools.network.attach(name).await.map_err(|error| error.to_string())?;
-    let spec = InstanceSpec {
-        id: name.clone(),
-        graph,
-        segment: rules.name.clone(),
-        image: ImageRef::new(rules.image.clone()),
-        netns: attachment.netns,
-        ip: attachment.ip,
-        memory_bytes: rules.limits.memory.0,
-        cpu_millis: (rules.limits.cpu * 1000.0).ceil() as u32,
-        env: rules.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        args: None,
-        hostname: name.to_string(),
-    };
-    let made = loop {
-        match tools.runtime.create(&spec).await {
-            Ok(made) => break made,
-            // A containerd that restarts comes back; the caller's own deadline bounds the wait.
-            Err(error @ (RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. })) => {
-                if began.elapsed() >= rules.start_timeout {
-                    return Err(error.to_string());
-                }
-                tokio::time::sleep(RETRY).await;
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    };
-    for (phase, took) in &made.phases {
-        metrics::phase(&rules.name, phase.name(), *took);
-    }
-    let address = SocketAddr::from((attachment.ip, rules.port));
-    watch(tools, instance, segment, name, &made.cgroup, address);
-    // The driver outlives its tasks; if it is gone the process ends, and the next start adopts or removes.
-    let _ = created.send(Report::Created { instance, address, cgroup: made.cgroup }).await;
-    tools.runtime.start(name).await.map_err(|error| error.to_string())?;
-    metrics::created(&rules.name, began.elapsed());
-    Ok(())
-}
-
-async fn clear<R: Runtime>(tools: &Tools<R>, name: &InstanceId) -> Result<(), String> {
-    tools.runtime.remove(name).await.map_err(|error| error.to_string())?;
-    tools.network.detach(name).await.map_err(|error| error.to_string())
 }

@@ -15,6 +15,7 @@ pub mod driver;
 mod graph;
 mod inherited;
 mod instance;
+mod make;
 pub mod network;
 mod plan;
 mod routes;

@@ -178,21 +178,51 @@ impl Network {
         self.config.gateway()
     }
 
-    /// Makes the network of an instance. A failure leaves nothing behind; a future dropped half-way is cleaned up
-    /// by [`Network::detach`].
+    /// Gives an instance an address and names; nothing is made yet.
     ///
     /// # Errors
-    /// [`NetworkError::Attached`], [`NetworkError::SubnetFull`], or what the kernel said.
-    pub async fn attach(&self, id: &InstanceId) -> Result<Attachment, NetworkError> {
-        let attachment = self.lease(id)?;
-        match self.connect(&attachment).await {
-            Ok(()) => Ok(attachment),
-            Err(error) => {
-                // The first error is the one that explains.
-                let _ = self.detach(id).await;
-                Err(error)
-            }
+    /// [`NetworkError::Attached`] or [`NetworkError::SubnetFull`].
+    pub fn reserve(&self, id: &InstanceId) -> Result<Attachment, NetworkError> {
+        let NetworkConfig { base, prefix_len, .. } = self.config;
+        let range = self.config.instance_addresses();
+        let mut leases = self.leases();
+        if leases.by_instance.contains_key(id) {
+            return Err(NetworkError::Attached { id: id.clone() });
         }
+        let next = leases.next;
+        let free = (next..range.end).chain(range.start..next).find(|ip| !leases.taken.contains(ip));
+        let ip = free.ok_or(NetworkError::SubnetFull { count: range.len(), base, prefix_len })?;
+        leases.next = if ip + 1 < range.end { ip + 1 } else { range.start };
+        leases.taken.insert(ip);
+        let attachment = self.attachment(id, Ipv4Addr::from_bits(ip));
+        leases.by_instance.insert(id.clone(), attachment.clone());
+        Ok(attachment)
+    }
+
+    /// Makes what was reserved. A failure, or a future dropped half-way, is cleaned up by [`Network::detach`].
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub async fn attach(&self, attachment: &Attachment) -> Result<(), NetworkError> {
+        let path = &attachment.netns;
+        // What a dead agent may have left under this name.
+        release_namespace(path)?;
+        let inside = make_namespace(path.clone()).await?;
+        let netns = fs::File::open(path).map_err(|source| namespace("open", path, source))?;
+        let peer = LinkMessageBuilder::<LinkUnspec>::new()
+            .name(INSTANCE_LINK)
+            .address(mac_of(attachment.ip))
+            .setns_by_fd(netns.as_raw_fd())
+            .build();
+        let pair = LinkMessageBuilder::<LinkVeth>::new(&attachment.veth, INSTANCE_LINK)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+            .controller(self.bridge_index)
+            .up()
+            .build();
+        // A pair of that name can only be a leftover: the address in it is ours.
+        delete_link(&self.handle, &attachment.veth).await?;
+        netlink("make the pair", &attachment.veth, self.handle.link().add(pair).execute()).await?;
+        self.configure_inside(&inside, attachment).await
     }
 
     /// Takes away the network of an instance and releases its address. One that is not attached is no error.
@@ -210,7 +240,7 @@ impl Network {
     }
 
     /// Takes over the networks that an earlier agent made for instances which still live, and removes those of all
-    /// others from the run directory. To be called once, before the first [`Network::attach`].
+    /// others from the run directory. To be called once, before the first [`Network::reserve`].
     ///
     /// # Errors
     /// [`NetworkError::Address`] for an address that cannot be kept; what the kernel said about a removal.
@@ -264,45 +294,6 @@ impl Network {
             ip,
             veth: format!("weft{:08x}", ip.to_bits()),
         }
-    }
-
-    fn lease(&self, id: &InstanceId) -> Result<Attachment, NetworkError> {
-        let NetworkConfig { base, prefix_len, .. } = self.config;
-        let range = self.config.instance_addresses();
-        let mut leases = self.leases();
-        if leases.by_instance.contains_key(id) {
-            return Err(NetworkError::Attached { id: id.clone() });
-        }
-        let next = leases.next;
-        let free = (next..range.end).chain(range.start..next).find(|ip| !leases.taken.contains(ip));
-        let ip = free.ok_or(NetworkError::SubnetFull { count: range.len(), base, prefix_len })?;
-        leases.next = if ip + 1 < range.end { ip + 1 } else { range.start };
-        leases.taken.insert(ip);
-        let attachment = self.attachment(id, Ipv4Addr::from_bits(ip));
-        leases.by_instance.insert(id.clone(), attachment.clone());
-        Ok(attachment)
-    }
-
-    async fn connect(&self, attachment: &Attachment) -> Result<(), NetworkError> {
-        let path = &attachment.netns;
-        // What a dead agent may have left under this name.
-        release_namespace(path)?;
-        let inside = make_namespace(path.clone()).await?;
-        let netns = fs::File::open(path).map_err(|source| namespace("open", path, source))?;
-        let peer = LinkMessageBuilder::<LinkUnspec>::new()
-            .name(INSTANCE_LINK)
-            .address(mac_of(attachment.ip))
-            .setns_by_fd(netns.as_raw_fd())
-            .build();
-        let pair = LinkMessageBuilder::<LinkVeth>::new(&attachment.veth, INSTANCE_LINK)
-            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-            .controller(self.bridge_index)
-            .up()
-            .build();
-        // A pair of that name can only be a leftover: the address in it is ours.
-        delete_link(&self.handle, &attachment.veth).await?;
-        netlink("make the pair", &attachment.veth, self.handle.link().add(pair).execute()).await?;
-        self.configure_inside(&inside, attachment).await
     }
 
     async fn configure_inside(&self, inside: &Handle, attachment: &Attachment) -> Result<(), NetworkError> {
