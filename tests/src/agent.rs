@@ -113,6 +113,7 @@ impl Agent {
         command.arg("agent").arg("--config").arg(config).stdin(Stdio::null());
         // In a group of its own: a Ctrl-C at the terminal is for whoever started the harness, who then ends this.
         command.stdout(log.try_clone()?).stderr(log).process_group(0);
+        command.envs(self.settings.log.iter().map(|filter| ("WEFT_LOG", filter)));
         let started = command.spawn();
         self.process = Some(started.with_context(|| format!("start {}", self.binary.display()))?);
         let metrics = self.metrics;

@@ -7,9 +7,12 @@ pub mod agent;
 pub mod caller;
 pub mod cgroup;
 pub mod containerd;
+pub mod dial;
+pub mod halt;
 pub mod helm;
 pub mod http;
 pub mod image;
+pub mod pods;
 pub mod wait;
 
 /// Where a program of this workspace was built: the path in `WEFT_BINARY` for the agent if that is set, else beside

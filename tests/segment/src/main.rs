@@ -1,7 +1,7 @@
 //! A segment for tests and the demo: a static HTTP/1.1 server without a dependency.
 //!
-//! In: its behaviour, from the environment. Out: small JSON replies with its name and how many requests it has had.
-//! Refuses nothing that has a request line; a request larger than 64 KiB closes the connection.
+//! In: its behaviour, from the environment. Out: small JSON replies with its name and how many requests it has had;
+//! from `/echo` the body of the request. Refuses nothing that has a request line; a request larger than 64 KiB closes the connection.
 //!
 //! | variable | meaning |
 //! | --- | --- |
@@ -11,6 +11,7 @@
 //! | `NEVER_LISTEN` | set: lives, but never listens |
 //! | `LISTEN_AFTER_MS` | waits before it listens |
 //! | `WARM_AFTER_MS` | listens at once, answers only after this time |
+//! | `STATS_PER_REQUEST` | looks so many times at a file (statx) for every request |
 //! | `REPLY_DELAY_MS` | works this long on each request |
 //! | `ALLOC_MB` | holds this much memory, touched |
 //! | `CALLS` | URLs parted by commas, called in a row for every request, each on a new connection |
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 struct Segment {
     name: String,
     calls: Vec<String>,
+    stats: u64,
     reply_delay: Duration,
     warm_at: Instant,
     requests: AtomicU64,
@@ -62,6 +64,7 @@ fn serve() -> io::Result<()> {
         calls: env::var("CALLS")
             .map(|calls| calls.split(',').map(str::to_owned).collect())
             .unwrap_or_default(),
+        stats: number("STATS_PER_REQUEST").unwrap_or(0),
         reply_delay: duration("REPLY_DELAY_MS"),
         warm_at: Instant::now() + duration("WARM_AFTER_MS"),
         requests: AtomicU64::new(0),
@@ -81,8 +84,13 @@ impl Segment {
         let _ = connection.set_nodelay(true);
         let mut connection = http::Connection::new(connection);
         while let Ok(Some(request)) = connection.request() {
-            let reply = self.answer(&request);
-            if connection.reply(&reply, request.keep_alive).is_err()
+            for _ in 0..self.stats {
+                // The call is what counts, not its answer.
+                let _ = std::fs::metadata("/segment");
+            }
+            let reply = self.answer(&request).into_bytes();
+            let reply = if request.target == "/echo" { &request.body } else { &reply };
+            if connection.reply(reply, request.keep_alive).is_err()
                 || request.keep_alive == http::KeepAlive::No
             {
                 return;

@@ -26,6 +26,7 @@ pub struct Builder {
     pub(super) archives: Vec<PathBuf>,
     pub(super) cache: PathBuf,
     pub(super) binary: Option<PathBuf>,
+    pub(super) log: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -146,6 +147,7 @@ impl Builder {
             archives: Vec::new(),
             cache: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"),
             binary: None,
+            log: None,
         }
     }
 
@@ -207,6 +209,12 @@ impl Builder {
     /// The `weft` to run; the one beside the running program unless told otherwise.
     pub fn binary(mut self, binary: &Path) -> Self {
         self.binary = Some(binary.to_owned());
+        self
+    }
+
+    /// How much the agent logs, as in `WEFT_LOG`; as this process' environment says unless told otherwise.
+    pub fn log(mut self, filter: &str) -> Self {
+        self.log = Some(filter.to_owned());
         self
     }
 
