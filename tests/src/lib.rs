@@ -6,12 +6,15 @@ use anyhow::{Context, Result};
 pub mod agent;
 pub mod caller;
 pub mod cgroup;
+pub mod command;
 pub mod containerd;
 pub mod dial;
 pub mod halt;
 pub mod helm;
 pub mod http;
 pub mod image;
+pub mod load;
+pub mod ordinary;
 pub mod pods;
 pub mod wait;
 
