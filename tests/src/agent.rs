@@ -42,7 +42,7 @@ use crate::cgroup::Subtree;
 use crate::command::{Said, run_to_end};
 use crate::containerd::{PrivateContainerd, Unpack};
 use crate::http::http_get;
-use crate::image::build_all;
+use crate::image::{ImageBuilder, build_all};
 use crate::wait::wait_for_some;
 
 /// How long the agent may take to get ready.
@@ -99,6 +99,22 @@ impl Agent {
             self.containerd()?.import("weft", archive, Unpack::Now)?;
         }
         Ok(())
+    }
+
+    /// Imports one more image, into the containerd that runs.
+    ///
+    /// # Errors
+    /// When it cannot be built or imported.
+    pub fn import_later(&self, image: &ImageBuilder) -> Result<()> {
+        let archive = self.place.directory().join("later.tar");
+        image.build(&self.settings.cache, &archive)?;
+        self.containerd()?.import("weft", &archive, Unpack::Now)?;
+        Ok(fs::remove_file(archive)?)
+    }
+
+    /// Where the layers of its images are kept.
+    pub fn cache(&self) -> &Path {
+        &self.settings.cache
     }
 
     /// Starts the agent again after [`Self::kill9`], [`Self::terminate`] or [`Self::drain`], and waits until it is

@@ -237,6 +237,11 @@ impl Builder {
         self
     }
 
+    /// Where the layers of images are kept.
+    pub fn cache_path(&self) -> &Path {
+        &self.cache
+    }
+
     /// The `weft` to run; the one beside the running program unless told otherwise.
     pub fn binary(mut self, binary: &Path) -> Self {
         self.binary = Some(binary.to_owned());
