@@ -72,7 +72,7 @@ impl Agent {
         let binary = settings.binary.clone().map_or_else(|| binary("weft"), Ok)?;
         let place = settings.place()?;
         place.clear()?;
-        let containerd = PrivateContainerd::start(place.directory())?;
+        let containerd = PrivateContainerd::start_kept(place.directory(), settings.keep)?;
         let mut this = Self {
             settings,
             place,

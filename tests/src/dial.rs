@@ -167,14 +167,6 @@ impl Wire {
         Ok(self.stream.shutdown(std::net::Shutdown::Write)?)
     }
 
-    /// Another handle of the same connection, to send while something else reads.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn sender(&self) -> Result<TcpStream> {
-        Ok(self.stream.try_clone()?)
-    }
-
     fn read_more(&mut self) -> Result<usize> {
         let mut bytes = [0; 16 << 10];
         let count = self.stream.read(&mut bytes).context("receive")?;

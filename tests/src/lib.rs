@@ -16,6 +16,7 @@ pub mod image;
 pub mod load;
 pub mod ordinary;
 pub mod pods;
+pub mod prometheus;
 pub mod wait;
 
 /// Where a program of this workspace was built: the path in `WEFT_BINARY` for the agent if that is set, else beside

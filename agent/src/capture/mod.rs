@@ -102,7 +102,8 @@ impl Capture {
     /// Takes one captured segment; the events that it completes.
     pub fn take(&mut self, segment: &CapturedSegment) -> Vec<Event> {
         let key = FlowKey { client: segment.client, server: segment.server };
-        let piece = Piece { seq: segment.seq, len: segment.segment_len, bytes: &segment.payload };
+        let (seq, ack, len) = (segment.seq, segment.ack, segment.segment_len);
+        let piece = Piece { seq, ack, len, bytes: &segment.payload };
         let before = self.flows.counts;
         let mut seen = Vec::new();
         self.flows.take(key, piece, &self.key, |one| seen.push(one));

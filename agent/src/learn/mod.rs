@@ -218,6 +218,7 @@ impl Learn {
             caller: event.caller.as_ref().map(|caller| self.shown(caller)),
             server: event.server.as_ref().map(|server| self.shown(server)),
             from: event.from,
+            to: event.to,
             instance: instance.and_then(|number| self.instances.get(&number)).map(String::as_str),
             outcome,
             wait_ms,

@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::place::Place;
 use super::{Agent, quoted};
 use crate::cgroup::Subtree;
-use crate::containerd::PrivateContainerd;
+use crate::containerd::{Keep, PrivateContainerd};
 use crate::image::{ImageBuilder, segment_image};
 
 /// Describes an agent; [`Builder::start`] starts it.
@@ -28,6 +28,7 @@ pub struct Builder {
     pub(super) archives: Vec<PathBuf>,
     pub(super) cache: PathBuf,
     pub(super) binary: Option<PathBuf>,
+    pub(super) keep: Keep,
     pub(super) log: Option<String>,
 }
 
@@ -151,6 +152,7 @@ impl Builder {
             archives: Vec::new(),
             cache: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"),
             binary: None,
+            keep: Keep::InMemory,
             log: None,
         }
     }
@@ -228,6 +230,12 @@ impl Builder {
     /// Imports an archive of images before the start.
     pub fn archive(mut self, archive: &Path) -> Self {
         self.archives.push(archive.to_owned());
+        self
+    }
+
+    /// Keeps all state on disk, as on a real node: for measurements.
+    pub fn on_disk(mut self) -> Self {
+        self.keep = Keep::OnDisk;
         self
     }
 

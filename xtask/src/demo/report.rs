@@ -41,6 +41,8 @@ pub(super) struct Numbers {
     user_requests_unseen: u64,
     /// Lines of the journal that were lost.
     journal_lost: u64,
+    /// Instances that a forecast still held at the end; their waste is not counted.
+    instances_standing: u64,
     #[serde(flatten)]
     counts: Counts,
     /// Of the requests that would have been cold without a forecast, the share that found an instance.
@@ -184,6 +186,7 @@ impl Numbers {
             user_failed: count(|one| !one.asked.succeeded()),
             user_requests_unseen: count(|one| one.outcome.is_none()),
             journal_lost: phase.lost,
+            instances_standing: phase.status["instances"].as_array().map_or(0, Vec::len) as u64,
             counts,
             hit_share: counts.hit_share(),
             cold_over_hit_p50: cold_p50_ms.zip(hit_p50_ms).map(|(cold, hit)| cold / hit),

@@ -14,8 +14,8 @@ pub(super) const USERS: u32 = 200;
 /// Of a thousand steps, how many lead elsewhere, and before how many the session ends.
 const WANDERS: u64 = 40;
 const LEAVES: u64 = 30;
-/// Nobody begins a session so shortly before the end of a phase.
-const LAST_START: Duration = Duration::from_secs(12);
+/// Nobody begins a session so shortly before the end of a phase: it would not be over by then.
+const LAST_START: Duration = Duration::from_secs(9);
 
 /// A source of chances: SplitMix64, which is small and the same everywhere.
 #[derive(Debug, Clone)]
@@ -123,14 +123,18 @@ impl User {
         format!("user-{:03}", self.number)
     }
 
-    /// The sessions that this user plays in a phase of this length.
+    /// The sessions that this user plays in a phase of this length. The clock goes on from one phase to the next, as
+    /// the user does not know of them.
     pub(super) fn sessions(&self, seed: u64, phase: u64, length: Duration) -> Vec<Session> {
-        let mut dice = Dice::new([seed, 1 + phase, u64::from(self.number)]);
-        let last = length.saturating_sub(LAST_START).as_millis() as u64;
-        let mut at = dice.between(0, last.clamp(1, self.period.as_millis() as u64));
+        let mut dice = Dice::new([seed, 2, u64::from(self.number)]);
+        let (begin, end) = (length * (phase - 1) as u32, length * phase as u32);
+        let mut at = dice.between(0, self.period.as_millis() as u64);
         let mut sessions = Vec::new();
-        while at + LAST_START < length {
-            sessions.push(Session { at, steps: self.steps(&mut dice) });
+        while at < end {
+            let steps = self.steps(&mut dice);
+            if at >= begin && at + LAST_START < end {
+                sessions.push(Session { at: at - begin, steps });
+            }
             at += self.period.mul_f64(dice.jitter());
         }
         sessions
