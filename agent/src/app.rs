@@ -45,6 +45,7 @@ const PULSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting: state, kernel, network, sockets. A containerd that is away does not: it is waited for.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    crate::kernel::privileges()?;
     let config = Arc::new(config);
     let clock = Clock::start();
     let epoch = format!("{:x}", clock.now_ms() / 1000 & 0xff_ffff);

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use weft_models::SyscallShares;
 
 use crate::kernel::{SYSCALLS, SyscallProfiles, syscall_name};
-use crate::runtime::{Named, RuntimeEvent};
+use crate::runtime::{ExitCause, Named, RuntimeEvent};
 
 /// Containers of one node that are named.
 const CONTAINERS_MAX: usize = 16_384;
@@ -39,8 +39,10 @@ pub enum Ending {
     One {
         /// Its name.
         name: String,
-        /// Why, in words.
-        cause: String,
+        /// Its program's exit status.
+        status: u32,
+        /// What the runtime knows of the cause.
+        cause: ExitCause,
     },
     /// Events were missed: any of them may have ended.
     Any,
@@ -100,10 +102,7 @@ impl Containers {
             RuntimeEvent::Exited { namespace, container_id, status, cause }
                 if namespace == self.own_namespace =>
             {
-                let memory = matches!(cause, crate::runtime::ExitCause::OutOfMemory);
-                let why = if memory { " after it ran out of memory" } else { "" };
-                let cause = format!("its program ended with status {status}{why}");
-                return Some(Ending::One { name: container_id, cause });
+                return Some(Ending::One { name: container_id, status, cause });
             }
             RuntimeEvent::Exited { namespace, container_id, .. }
             | RuntimeEvent::Deleted { namespace, container_id } => {

@@ -170,6 +170,17 @@ pub(super) fn probe(output: Output) -> anyhow::Result<()> {
     say(&table.text())
 }
 
+/// One line of what happens: the kind, then each field that says something.
+pub(super) fn line(json: &str) -> String {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(json) else { return json.to_owned() };
+    let word = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let kind = fields.get("kind").map(word).unwrap_or_default();
+    let told =
+        fields.iter().filter(|(name, value)| !matches!(name.as_str(), "kind" | "at_ms") && !value.is_null());
+    let words: Vec<_> = told.map(|(name, value)| format!("{name}={}", word(value))).collect();
+    format!("{kind:<9} {}", words.join(" "))
+}
+
 fn seconds(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{:.1} s", ms as f64 / 1000.0),

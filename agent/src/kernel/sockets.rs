@@ -99,6 +99,7 @@ impl Connections {
 /// Loads the program and attaches it: it does nothing for cgroups that are not watched.
 pub(super) fn load() -> Result<(libbpf_rs::Link, ListenRing, Connections), KernelError> {
     let failed = |source| KernelError::Core { name: "socket_state", source };
+    super::hush_libbpf();
     let mut storage = std::mem::MaybeUninit::uninit();
     let open = skeleton::SocketsSkelBuilder::default().open(&mut storage).map_err(failed)?;
     let skeleton = open.load().map_err(failed)?;

@@ -105,6 +105,7 @@ impl SyscallProfiles {
 impl Attached {
     fn load() -> Result<Self, KernelError> {
         let failed = |source| KernelError::Core { name: "syscall_enter", source };
+        super::hush_libbpf();
         let mut storage = std::mem::MaybeUninit::uninit();
         let mut open = skeleton::SyscallsSkelBuilder::default().open(&mut storage).map_err(failed)?;
         // Without the kernel's BTF only the raw twin can be loaded.

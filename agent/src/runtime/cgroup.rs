@@ -178,6 +178,16 @@ impl CgroupTree {
         number(&events, Some("populated")).is_ok_and(|populated| populated > 0)
     }
 
+    /// Whether the kernel has killed a process of a cgroup for memory; of one that is gone, nobody knows.
+    pub fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {
+        let v2 = self.directory(cgroup).join("memory.events");
+        let file = match &self.memory_v1 {
+            Some(mount) if !v2.exists() => mount.point.join(&cgroup.path).join("memory.oom_control"),
+            _ => v2,
+        };
+        number(&file, Some("oom_kill")).is_ok_and(|kills| kills > 0)
+    }
+
     /// Memory and processor time of a cgroup, from the v2 tree where it has controllers, else from the v1 trees.
     ///
     /// # Errors

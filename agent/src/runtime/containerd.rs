@@ -377,6 +377,10 @@ impl Runtime for Containerd {
         self.cgroups.usage(cgroup).map_err(|source| RuntimeError::Cgroup { subject, source })
     }
 
+    fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {
+        self.cgroups.ran_out_of_memory(cgroup)
+    }
+
     fn lives(&self, cgroup: &Cgroup) -> bool {
         self.cgroups.is_populated(cgroup)
     }

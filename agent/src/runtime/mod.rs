@@ -81,6 +81,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// [`RuntimeError::Cgroup`] when it is gone or no memory controller covers it.
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError>;
 
+    /// Whether the kernel has killed for memory in a cgroup. Its own word: the runtime's may come after the exit.
+    fn ran_out_of_memory(&self, _cgroup: &Cgroup) -> bool {
+        false
+    }
+
     /// Whether a process is left in a cgroup. The kernel's word, so it holds also while the runtime is away.
     fn lives(&self, cgroup: &Cgroup) -> bool;
 }

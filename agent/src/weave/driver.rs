@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::kernel::{Connections, RouteTable};
 use crate::learn;
 use crate::metrics;
-use crate::runtime::{Cgroup, InstanceId, Runtime};
+use crate::runtime::{Cgroup, ExitCause, InstanceId, Runtime};
 
 /// Messages that wait for the driver.
 pub const MESSAGES_MAX: usize = 4096;
@@ -372,23 +372,33 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn ended(&mut self, ending: Ending) {
-        let (lost, cause): (Vec<u64>, _) = match ending {
-            Ending::One { name, cause } => {
-                let named = |(_, standing): &(&u64, &Standing)| standing.name.as_str() == name;
-                (self.standing.iter().find(named).map(|(number, _)| *number).into_iter().collect(), cause)
+        let lost: Vec<(u64, String)> = match ending {
+            Ending::One { name, status, cause } => {
+                let named = self.standing.iter().find(|(_, standing)| standing.name.as_str() == name);
+                named
+                    .map(|(number, standing)| (*number, self.last_words(standing, status, cause)))
+                    .into_iter()
+                    .collect()
             }
             Ending::Any => {
                 let dead = |standing: &Standing| {
                     standing.cgroup.as_ref().is_some_and(|cgroup| !self.tools.runtime.lives(cgroup))
                 };
-                let dead =
-                    self.standing.iter().filter(|(_, standing)| dead(standing)).map(|(number, _)| *number);
-                (dead.collect(), "its program ended while containerd was away".to_owned())
+                let dead = self.standing.iter().filter(|(_, standing)| dead(standing));
+                dead.map(|(number, _)| (*number, "its program ended while containerd was away".to_owned()))
+                    .collect()
             }
         };
-        for instance in lost {
-            self.feed(Input::Failed { instance, cause: cause.clone() });
+        for (instance, cause) in lost {
+            self.feed(Input::Failed { instance, cause });
         }
+    }
+
+    fn last_words(&self, standing: &Standing, status: u32, cause: ExitCause) -> String {
+        let killed = |cgroup: &Cgroup| self.tools.runtime.ran_out_of_memory(cgroup);
+        let memory = cause == ExitCause::OutOfMemory || standing.cgroup.as_ref().is_some_and(killed);
+        let why = if memory { " after it ran out of memory" } else { "" };
+        format!("its program ended with status {status}{why}")
     }
 
     fn beat(&mut self) {

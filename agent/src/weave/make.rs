@@ -51,10 +51,8 @@ pub(super) async fn make<R: Runtime>(
     let spec = spec(rules, name, graph, &attachment);
     let until = began + rules.start_timeout;
     // The process alone needs the network: everything before it is made meanwhile.
-    let (attached, prepared) = tokio::join!(
-        tools.network.attach(name),
-        again(tools, name, until, || tools.runtime.prepare(&spec)),
-    );
+    let (attached, prepared) =
+        tokio::join!(tools.network.attach(name), again(tools, name, until, || tools.runtime.prepare(&spec)),);
     attached.map_err(|error| error.to_string())?;
     let prepared = prepared.map_err(|error| error.to_string())?;
     let made = match tools.runtime.create(prepared).await {
