@@ -8,6 +8,7 @@ pub mod caller;
 pub mod cgroup;
 pub mod containerd;
 pub mod dial;
+pub mod habit;
 pub mod halt;
 pub mod http;
 pub mod image;
