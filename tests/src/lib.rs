@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod command;
 pub mod containerd;
 pub mod dial;
+pub mod habit;
 pub mod halt;
 pub mod helm;
 pub mod http;
