@@ -48,7 +48,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     crate::kernel::privileges()?;
     let config = Arc::new(config);
     let clock = Clock::start();
-    let epoch = format!("{:x}", clock.now_ms() / 1000 & 0xff_ffff);
+    let epoch = format!("{:x}", (clock.now_ms() / 1000) & 0xff_ffff);
     let ready = Arc::new(AtomicBool::new(false));
     let handle = metrics::install().context("the metrics recorder")?;
     scrape::start(config.agent.metrics, Scrape { handle, ready: ready.clone() })?;

@@ -11,7 +11,7 @@ use super::KernelError;
 use super::ring::Ring;
 
 mod skeleton {
-    #![expect(clippy::all, unsafe_code, unreachable_pub, reason = "generated")]
+    #![expect(unsafe_code, unreachable_pub, clippy::unwrap_used, reason = "generated")]
     #![expect(
         clippy::undocumented_unsafe_blocks,
         clippy::allow_attributes_without_reason,
