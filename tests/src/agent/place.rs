@@ -49,7 +49,8 @@ impl Place {
 
     fn called(name: String) -> Result<Self> {
         let directory = Path::new("/run").join(&name);
-        let held = hold(&name).with_context(|| format!("another run called {name} is under way; end it first"))?;
+        let held =
+            hold(&name).with_context(|| format!("another run called {name} is under way; end it first"))?;
         Ok(Self { name, directory, block: Block::take()?, _name: held })
     }
 
