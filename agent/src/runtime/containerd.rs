@@ -36,7 +36,7 @@ use self::call::{ANSWER_BYTES_MAX, Door, Failure, Purpose, or_absent};
 use self::images::Images;
 use super::{
     Adopted, Cgroup, CgroupTree, Created, ImageInfo, ImageRef, InstanceId, InstanceSpec, InstanceState,
-    Phase, Prepared, Runtime, RuntimeError, RuntimeEvent, Usage,
+    Phase, Runtime, RuntimeError, RuntimeEvent, Usage,
 };
 
 mod call;
@@ -78,6 +78,14 @@ pub struct Containerd {
     door: Door,
     images: Images,
     cgroups: CgroupTree,
+}
+
+/// An instance that has its lease, snapshot and container, and no task.
+#[derive(Debug)]
+pub struct Prepared {
+    id: InstanceId,
+    rootfs: Vec<Mount>,
+    phases: Vec<(Phase, std::time::Duration)>,
 }
 
 /// The part of the runc shim's options that weft sets (`containerd.runc.v1.Options`).
@@ -288,6 +296,8 @@ impl Containerd {
 }
 
 impl Runtime for Containerd {
+    type Prepared = Prepared;
+
     async fn ready(&self) -> Result<(), RuntimeError> {
         let purpose = Purpose::book("ask the version of containerd for", self.door.namespace());
         self.door.call(purpose, self.door.client().version().version(self.door.request(()))).await?;
