@@ -155,6 +155,7 @@ fn agent(path: &std::path::Path) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    raise_file_limit();
     // State and sockets are the agent's alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let runtime =
@@ -162,6 +163,16 @@ fn agent(path: &std::path::Path) -> anyhow::Result<()> {
     let result = runtime.block_on(crate::app::run(config));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
+}
+
+/// As many open files as this process may have: each held connection takes two.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 fn block_on(call: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
