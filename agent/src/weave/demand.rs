@@ -8,7 +8,6 @@ use super::{Action, Admission, Found, Refusal, Weaver};
 
 /// Requests that may wait for one segment; the next is told to come again.
 pub(super) const WAITERS_MAX: usize = 1024;
-
 /// Instances of one segment that requests have made at a time: no route leads to more.
 pub(super) const INSTANCES_MAX: usize = BACKENDS_MAX;
 /// When to come again where nothing says better.
@@ -27,6 +26,8 @@ pub(super) enum Counts {
 pub(super) struct Waiter {
     pub(super) id: u64,
     pub(super) since_ms: u64,
+    /// What stood as it came.
+    pub(super) found: Found,
 }
 
 impl Weaver {
@@ -34,13 +35,16 @@ impl Weaver {
         if self.draining {
             return self.refuse(waiter, SHUTTING_DOWN.into(), COME_AGAIN_MS);
         }
+        let stands =
+            |i: &Instance| i.segment == segment && (i.is_open() || i.state == InstanceState::Draining);
+        let found = if self.instances.values().any(stands) { Found::Ready } else { Found::Nothing };
         let Some(queue) = self.waiting.get_mut(segment) else {
             return self.refuse(waiter, "there is no such segment".into(), COME_AGAIN_MS);
         };
         if queue.len() >= WAITERS_MAX {
             return self.refuse(waiter, "too many requests wait for an instance".into(), COME_AGAIN_MS);
         }
-        queue.push_back(Waiter { id: waiter, since_ms: now_ms });
+        queue.push_back(Waiter { id: waiter, since_ms: now_ms, found });
         self.attend_to(segment, Counts::Old, now_ms);
     }
 
@@ -60,7 +64,7 @@ impl Weaver {
         while !self.waiting[segment].is_empty() {
             let Some(number) = self.place(segment).or_else(|| self.revive(segment, "demand")) else { return };
             if let Some(waiter) = self.waiting[segment].pop_front() {
-                self.admit(waiter.id, number, Found::Ready, now_ms);
+                self.admit(waiter.id, number, waiter.found, now_ms);
             }
         }
     }
@@ -86,7 +90,7 @@ impl Weaver {
         // Nothing more can be made: better a busy instance than none.
         for waiter in std::mem::take(&mut self.waiting[segment]) {
             match self.least_busy(segment) {
-                Some(number) => self.admit(waiter.id, number, Found::Ready, now_ms),
+                Some(number) => self.admit(waiter.id, number, waiter.found, now_ms),
                 None => self.send_away(waiter.id, segment, now_ms),
             }
         }
@@ -165,7 +169,7 @@ impl Weaver {
             while self.waiting[segment].front().is_some_and(late) {
                 let Some(waiter) = self.waiting[segment].pop_front() else { break };
                 match self.least_busy(segment) {
-                    Some(number) => self.admit(waiter.id, number, Found::Ready, now_ms),
+                    Some(number) => self.admit(waiter.id, number, waiter.found, now_ms),
                     None => {
                         let cause = format!("no instance was ready within {limit_ms} ms");
                         self.refuse(waiter.id, cause, BACKOFF_MS.max(limit_ms / 2));

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::graph::{Graph, GraphState, Node};
-use super::instance::{Instance, Origin};
+use super::instance::{Instance, InstanceState, Origin};
 use super::{Action, Asker, Forecast, Note, Step, Weaver};
 
 /// Graphs that are kept at a time; a forecast that would need one more is not woven.
@@ -195,12 +195,11 @@ impl Weaver {
         if stands.is_some() || self.is_crowded(segment) { stands } else { self.revive(segment, "forecast") }
     }
 
-    /// Whether one more instance may be made ahead of demand.
+    /// Whether one more instance may be made ahead of demand. A creation that hangs keeps its place until its segment's
+    /// time to start is over; the pause that follows leaves the place to others.
     fn may_create(&self, segment: usize, now_ms: u64) -> bool {
-        let making = self
-            .instances
-            .values()
-            .filter(|i| i.origin == Origin::Forecast && i.state == super::InstanceState::Creating);
+        let ahead = |i: &&Instance| i.origin == Origin::Forecast && i.state == InstanceState::Creating;
+        let making = self.instances.values().filter(ahead);
         self.trouble[segment].until_ms <= now_ms
             && making.count() < self.rules.creating
             && self.instances.len() < self.rules.instances

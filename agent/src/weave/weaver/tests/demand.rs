@@ -293,6 +293,18 @@ fn a_place_that_becomes_free_is_given_to_who_waits() {
 }
 
 #[test]
+fn a_request_that_waited_for_a_cold_start_says_so_whichever_instance_takes_it() {
+    let mut story = Story::new(rules(1));
+    let waiters: Vec<u64> = (0..3).map(|_| story.demand(0)).collect();
+    let first = story.created(0)[0];
+    story.listens(first);
+    story.close(first);
+    story.beat();
+    assert_eq!(story.admitted(waiters[2]).instance, first);
+    assert_eq!(story.admitted(waiters[2]).found, Found::Nothing);
+}
+
+#[test]
 fn requests_make_no_more_instances_of_a_segment_than_a_route_can_lead_to() {
     let mut story =
         Story::new(Rules { segments: vec![SegmentRules { concurrency: 1, ..segment() }], ..rules(1) });
