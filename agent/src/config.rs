@@ -78,8 +78,6 @@ pub struct Agent {
     pub state: PathBuf,
     /// Unix socket of the control interface (made with mode 0600).
     pub socket: PathBuf,
-    /// Folder of the instances' network namespaces; gone after a reboot, as they are.
-    pub run: PathBuf,
     /// Where Prometheus scrapes.
     pub metrics: SocketAddr,
     /// Root of what is watched: the cgroup2 mount, or a subtree of it.
@@ -93,7 +91,6 @@ impl Default for Agent {
         Self {
             state: "/var/lib/weft".into(),
             socket: "/run/weft/weft.sock".into(),
-            run: "/run/weft".into(),
             metrics: SocketAddr::from(([127, 0, 0, 1], 9435)),
             cgroup: None,
             weave: true,

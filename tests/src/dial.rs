@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 use serde_json::Value;
 
@@ -151,7 +151,8 @@ impl Wire {
             }
         };
         let head = String::from_utf8(self.receive(end)?).context("the answer's head")?;
-        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).context("the answer's status")?;
+        let status =
+            head.split(' ').nth(1).and_then(|word| word.parse().ok()).context("the answer's status")?;
         let mut answer = Answer { status, head, body: Vec::new() };
         let length: usize = answer.header("Content-Length").unwrap_or("0").parse()?;
         ensure!(length <= ANSWER_BYTES_MAX, "an answer of {length} bytes is not waited for");

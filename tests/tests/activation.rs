@@ -18,7 +18,11 @@ fn a_cold_request_is_held_served_and_counted_once() -> Result<()> {
     let line = watch.request("/cold")?;
     assert_eq!(line["outcome"], "cold");
     let held = line["wait_ms"].as_f64().context("a time")?;
-    assert!(held > 0.0 && held <= reply.first_byte.as_secs_f64() * 1000.0, "{held} ms, {:?}", reply.first_byte);
+    assert!(
+        held > 0.0 && held <= reply.first_byte.as_secs_f64() * 1000.0,
+        "{held} ms, {:?}",
+        reply.first_byte
+    );
     caller.get(agent.address("cart"), "/warm", "ann")?;
     assert_eq!(watch.request("/warm")?["outcome"], "warm");
     let counted: Vec<_> = watch.requests().iter().map(|line| line["path"].clone()).collect();
@@ -31,7 +35,8 @@ fn a_cold_request_is_held_served_and_counted_once() -> Result<()> {
 #[test]
 fn fifty_first_requests_make_what_the_concurrency_calls_for_and_are_all_answered() -> Result<()> {
     // Slow to listen, so that all are there before the first instance is.
-    let agent = builder("fifty", |segment| segment.concurrency(16).env("LISTEN_AFTER_MS", "1500"))?.start()?;
+    let agent =
+        builder("fifty", |segment| segment.concurrency(16).env("LISTEN_AFTER_MS", "1500"))?.start()?;
     let (caller, watch) = (agent.caller()?, agent.watch()?);
     let address = agent.address("cart");
     std::thread::scope(|scope| {
@@ -84,7 +89,8 @@ fn a_caller_that_has_said_all_still_hears_the_answer_cold_and_warm() -> Result<(
 
 #[test]
 fn callers_that_hang_up_while_they_wait_do_not_break_the_others() -> Result<()> {
-    let agent = builder("hang-up", |segment| segment.concurrency(2).env("LISTEN_AFTER_MS", "2500"))?.start()?;
+    let agent =
+        builder("hang-up", |segment| segment.concurrency(2).env("LISTEN_AFTER_MS", "2500"))?.start()?;
     let watch = agent.watch()?;
     let request = b"GET /stays HTTP/1.1\r\nHost: cart\r\n\r\n";
     let gone_silent = agent.dial(agent.address("cart"))?;
@@ -105,7 +111,8 @@ fn callers_that_hang_up_while_they_wait_do_not_break_the_others() -> Result<()> 
 }
 
 fn builder(name: &str, change: impl FnOnce(Segment) -> Segment) -> Result<Builder> {
-    let image = segment_image("shop/cart:1", &Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"))?;
+    let image =
+        segment_image("shop/cart:1", &Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"))?;
     Ok(Agent::builder(name).image(image).segment(change(Segment::new("cart", "shop/cart:1"))))
 }
 

@@ -31,14 +31,17 @@ fn a_request_is_told_with_who_asked_what_of_whom_and_when_and_without_any_secret
     let instance = instance_of(&agent, "cart")?;
     assert_eq!((&told["to"], &told["instance"]), (&instance["address"], &instance["name"]));
 
-    let principals = ["/first", "/bob", "/cookie"].map(|path| watch.request(path).map(|r| r["principal"].clone()));
+    let principals =
+        ["/first", "/bob", "/cookie"].map(|path| watch.request(path).map(|r| r["principal"].clone()));
     let [ann, bobs, cookies] = principals;
     let (ann, bobs, cookies) = (ann?, bobs?, cookies?);
     assert_eq!(told["principal"], ann);
     assert!(bobs != ann && cookies != ann && cookies != bobs, "{ann} {bobs} {cookies}");
     assert_ne!(first.local_port, bob.local_port);
 
-    let inner = watch.wait_for("a call of the cart's", SOON, |line| line["kind"] == "request" && line["segment"] == "price")?;
+    let inner = watch.wait_for("a call of the cart's", SOON, |line| {
+        line["kind"] == "request" && line["segment"] == "price"
+    })?;
     assert_eq!((&inner["caller"], &inner["path"]), (&"cart".into(), &"/price".into()));
     nothing_holds_a_secret(&mut agent, &watch)?;
     agent.stop()
@@ -95,7 +98,9 @@ fn a_body_that_looks_like_requests_is_none() -> Result<()> {
     let watch = agent.watch()?;
     let lure = get("/lure");
     let (mut client, mut server) = pair(agent.subtree()?)?;
-    let head = |path: &str, length| format!("POST {path} HTTP/1.1\r\nHost: shop\r\nContent-Length: {length}\r\n\r\n");
+    let head = |path: &str, length| {
+        format!("POST {path} HTTP/1.1\r\nHost: shop\r\nContent-Length: {length}\r\n\r\n")
+    };
     exchange(&mut client, &mut server, &(head("/one-piece", lure.len()) + &lure))?;
     client.send_to(&mut server, head("/two-pieces", lure.len()).as_bytes())?;
     exchange(&mut client, &mut server, &lure)?;
@@ -113,7 +118,8 @@ fn chunks_that_look_like_requests_are_none() -> Result<()> {
     let agent = Agent::builder("chunks").start()?;
     let watch = agent.watch()?;
     let lure = get("/lure");
-    let head = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let head =
+        |path: &str| format!("POST {path} HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n");
     let size = format!("{:x}\r\n", lure.len());
     let (mut client, mut server) = pair(agent.subtree()?)?;
     let whole = format!("{}{size}{lure}\r\n0\r\n\r\n", head("/whole"));
@@ -136,14 +142,21 @@ fn containers_of_others_are_named_by_their_pods() -> Result<()> {
     let watch = agent.watch()?;
     agent.import_for_pods()?;
     let catalog = agent.start_pod("shop/catalog-0/web", &[])?;
-    let front = agent.start_pod("shop/front-0/nginx", &[("CALLS", &format!("http://{catalog}/books?id=7"))])?;
+    let front =
+        agent.start_pod("shop/front-0/nginx", &[("CALLS", &format!("http://{catalog}/books?id=7"))])?;
     agent.caller()?.get(front, "/page", "ann")?;
     let asked = watch.request("/page")?;
-    assert_eq!((&asked["server"], &asked["caller"]), (&"shop/front-0/nginx".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&asked["server"], &asked["caller"]),
+        (&"shop/front-0/nginx".into(), &serde_json::Value::Null)
+    );
     let inner = watch.request("/books")?;
     assert_eq!(inner["caller"], "shop/front-0/nginx");
     assert_eq!(inner["server"], "shop/catalog-0/web");
-    assert_eq!((&inner["segment"], &inner["parameters"]), (&serde_json::Value::Null, &serde_json::json!(["id"])));
+    assert_eq!(
+        (&inner["segment"], &inner["parameters"]),
+        (&serde_json::Value::Null, &serde_json::json!(["id"]))
+    );
     assert_eq!(inner["to"], catalog.to_string());
     agent.stop()
 }
@@ -162,8 +175,9 @@ fn what_is_no_http_is_counted_and_passes_untouched() -> Result<()> {
         like_http(&noise),
         [b"GET / HTTP/1.1\r\n", &b"A: b\r\n".repeat(500)[..]].concat(),
     ];
-    let tls_hello = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), noise[..506].to_vec()].concat();
-    let foreign = [tls_hello, noise.clone(), vec![0; 70_000], b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), b"\r\n".to_vec()];
+    let tls_hello =
+        [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), noise[..506].to_vec()].concat();
+    let foreign = [tls_hello, noise, vec![0; 70_000], b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), b"\r\n".to_vec()];
     for bytes in malformed.iter().chain(&foreign) {
         let (mut client, mut server) = pair(agent.subtree()?)?;
         client.send_to(&mut server, bytes)?;
@@ -192,9 +206,12 @@ fn a_head_longer_than_is_kept_is_seen_by_its_first_lines_however_it_is_cut() -> 
         exchange(&mut client, &mut server, &get(&format!("/next/{id}")))?;
     }
     let requests = last_seen(&agent, &watch)?;
-    let expected = ["/long/0", "/next/0", "/long/1", "/next/1", "/long/2", "/next/2", "/long/3", "/next/3", "/last"];
+    let expected =
+        ["/long/0", "/next/0", "/long/1", "/next/1", "/long/2", "/next/2", "/long/3", "/next/3", "/last"];
     assert_eq!(paths(&requests), expected);
-    assert!(requests.iter().step_by(2).take(4).all(|request| request["principal"] == requests[0]["principal"]));
+    assert!(
+        requests.iter().step_by(2).take(4).all(|request| request["principal"] == requests[0]["principal"])
+    );
     agent.stop()
 }
 
@@ -213,7 +230,9 @@ fn a_full_ring_counts_what_it_drops_and_loses_no_traffic() -> Result<()> {
         assert_eq!(wire.answer()?.status, 200);
     }
     drop(halted);
-    wait_for("the drops to be counted", SOON, || metric(&agent, "weft_capture_drops_total").is_ok_and(|n| n > 100.0))?;
+    wait_for("the drops to be counted", SOON, || {
+        metric(&agent, "weft_capture_drops_total").is_ok_and(|n| n > 100.0)
+    })?;
     let watch = agent.watch()?;
     wire.ask("/goes-on")?;
     watch.request("/goes-on")?;

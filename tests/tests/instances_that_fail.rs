@@ -63,7 +63,10 @@ fn one_that_exits_at_once_is_told_at_once_with_its_status_and_tried_less_and_les
         assert!(reply.whole < Duration::from_secs(10), "{reply:?} took as long as a start may");
         let cart = cart(&agent)?;
         let trouble = cart["trouble"].as_str().unwrap_or_default();
-        assert!(trouble.starts_with(&format!("{failures} failures")) && trouble.contains("status 7"), "{trouble}");
+        assert!(
+            trouble.starts_with(&format!("{failures} failures")) && trouble.contains("status 7"),
+            "{trouble}"
+        );
         pauses.push(cart["retry_in_ms"].as_u64().unwrap_or_default());
         // Until then nothing is tried, and nobody waits.
         assert!(ask(&agent, "/")?.first_byte < Duration::from_secs(1));

@@ -10,7 +10,8 @@ use weft_tests::wait::wait_for;
 
 #[test]
 fn a_segments_syscalls_are_counted_exactly_also_after_its_instances_are_gone() -> Result<()> {
-    let image = segment_image("shop/cart:1", &Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"))?;
+    let image =
+        segment_image("shop/cart:1", &Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"))?;
     let agent = Agent::builder("profile")
         .image(image)
         .segment(Segment::new("cart", "shop/cart:1").env("STATS_PER_REQUEST", "7"))
@@ -30,12 +31,14 @@ fn a_segments_syscalls_are_counted_exactly_also_after_its_instances_are_gone() -
     let shares = profile(&agent, "cart")?;
     let [io, cpu, network] = ["io", "cpu", "network"].map(|part| shares[part].as_f64().unwrap_or(f64::NAN));
     assert!((io + cpu + network - 1.0).abs() < 1e-3 && io > 0.5 && network > 0.0, "{io} {cpu} {network}");
-    let calls: u64 = shares["syscalls"].as_array().context("calls")?.iter().filter_map(|c| c["count"].as_u64()).sum();
+    let calls: u64 =
+        shares["syscalls"].as_array().context("calls")?.iter().filter_map(|c| c["count"].as_u64()).sum();
     assert_eq!(shares["calls"], calls);
     assert!(agent.weft(&["profile", "cart"])?.contains("statx"), "the table shows them too");
 
     drop((cart, price));
-    let gone = || agent.status().is_ok_and(|status| status["instances"].as_array().is_some_and(Vec::is_empty));
+    let gone =
+        || agent.status().is_ok_and(|status| status["instances"].as_array().is_some_and(Vec::is_empty));
     wait_for("the instances to go", Duration::from_secs(30), gone)?;
     assert_eq!(count(&agent, "cart", "statx")?, after.0);
 

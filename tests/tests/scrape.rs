@@ -9,7 +9,8 @@ use weft_tests::prometheus::{Prometheus, objections};
 
 #[test]
 fn prometheus_sees_the_agent_up_and_every_request_that_was_sent() -> Result<()> {
-    let image = segment_image("shop/cart:1", &Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"))?;
+    let image =
+        segment_image("shop/cart:1", &Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"))?;
     let agent = Agent::builder("scrape").image(image).segment(Segment::new("cart", "shop/cart:1")).start()?;
     let prometheus = Prometheus::scraping(&agent)?;
     prometheus.wait_for("up", 1.0)?;

@@ -30,7 +30,11 @@ fn said(status: tonic::Status) -> anyhow::Error {
     anyhow!("{}", status.message())
 }
 
-fn print<T: serde::Serialize>(call: &Call, reply: &T, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+fn print<T: serde::Serialize>(
+    call: &Call,
+    reply: &T,
+    table: impl FnOnce(&T) -> String,
+) -> anyhow::Result<()> {
     match call.output {
         Output::Json => say(&format!("{}\n", serde_json::to_string_pretty(reply).context("JSON")?)),
         Output::Table => say(&table(reply)),

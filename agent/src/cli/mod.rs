@@ -157,14 +157,19 @@ fn agent(path: &std::path::Path) -> anyhow::Result<()> {
         .init();
     // State and sockets are the agent's alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")?;
     let result = runtime.block_on(crate::app::run(config));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
 }
 
 fn block_on(call: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("the async runtime")?.block_on(call)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime")?
+        .block_on(call)
 }
 
 /// Prints; a reader that has gone away (as `head` does) is no failure.

@@ -42,13 +42,17 @@ pub(super) fn status(reply: &v1::StatusReply) -> String {
 }
 
 fn segments(reply: &v1::StatusReply) -> String {
-    let head = ["segment", "address", ">up", ">waiting", ">warm", ">hit", ">late", ">cold", ">failed", ">pass"];
-    let mut table = Table::new(&[&head[..], &[">start ms", ">saved ms", ">wasted MB·s", ">idle MB·s"]].concat());
+    let head =
+        ["segment", "address", ">up", ">waiting", ">warm", ">hit", ">late", ">cold", ">failed", ">pass"];
+    let mut table =
+        Table::new(&[&head[..], &[">start ms", ">saved ms", ">wasted MB·s", ">idle MB·s"]].concat());
     for s in &reply.segments {
         let counts = [s.instances, s.waiting, s.warm, s.hit, s.late, s.cold, s.failed, s.pass];
         let sums = [s.cold_start_ms, s.saved_ms, s.wasted_mb_s, s.idle_mb_s];
         let words = [s.name.clone(), s.address.clone()].into_iter();
-        table.row(words.chain(counts.map(|count| count.to_string())).chain(sums.map(|sum| format!("{sum:.0}"))));
+        table.row(
+            words.chain(counts.map(|count| count.to_string())).chain(sums.map(|sum| format!("{sum:.0}"))),
+        );
     }
     table.text()
 }
@@ -75,7 +79,8 @@ pub(super) fn graphs(reply: &v1::GraphsReply) -> String {
     if reply.graphs.is_empty() {
         return "no execution graph is alive\n".into();
     }
-    let mut table = Table::new(&["graph", "state", ">age", "segment", "instance", ">confidence", ">held", "used"]);
+    let mut table =
+        Table::new(&["graph", "state", ">age", "segment", "instance", ">confidence", ">held", "used"]);
     for graph in &reply.graphs {
         for (index, node) in graph.nodes.iter().enumerate() {
             let first = |text: String| if index == 0 { text } else { String::new() };

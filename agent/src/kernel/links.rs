@@ -31,7 +31,11 @@ fn load(bytes: &[u8], capture_ring_bytes: u32) -> Result<Ebpf, KernelError> {
 }
 
 impl Links {
-    pub(super) fn attach(mut object: Ebpf, sockets: libbpf_rs::Link, cgroup: &Path) -> Result<Self, KernelError> {
+    pub(super) fn attach(
+        mut object: Ebpf,
+        sockets: libbpf_rs::Link,
+        cgroup: &Path,
+    ) -> Result<Self, KernelError> {
         let folder = std::fs::File::open(cgroup)
             .map_err(|source| KernelError::Cgroup { path: cgroup.into(), source })?;
         // Redirects before capture: a request is never seen headed for where it does not go.

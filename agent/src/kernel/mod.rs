@@ -106,10 +106,13 @@ pub enum KernelError {
 
 /// What the kernel said, without the verifier's thousand lines: its complaint is the last but its statistics.
 fn brief(error: &aya::programs::ProgramError) -> String {
-    let aya::programs::ProgramError::LoadError { io_error, verifier_log } = error else { return error.to_string() };
+    let aya::programs::ProgramError::LoadError { io_error, verifier_log } = error else {
+        return error.to_string();
+    };
     let log = verifier_log.to_string();
     let statistics = ["verification time", "stack depth", "processed"];
-    let complaint = log.lines().rev().find(|line| !line.is_empty() && !statistics.iter().any(|s| line.starts_with(s)));
+    let complaint =
+        log.lines().rev().find(|line| !line.is_empty() && !statistics.iter().any(|s| line.starts_with(s)));
     match complaint {
         Some(complaint) => format!("{io_error}; the verifier says: {complaint}"),
         None => io_error.to_string(),
@@ -171,7 +174,16 @@ impl Kernel {
         let (sockets, listens, connections) = sockets::load()?;
         // Attached last: what they fill is there to be read.
         let links = Links::attach(object, sockets, &options.cgroup)?;
-        Ok(Self { captures, own, listens, routes, connections, syscalls: SyscallProfiles::default(), counters, links })
+        Ok(Self {
+            captures,
+            own,
+            listens,
+            routes,
+            connections,
+            syscalls: SyscallProfiles::default(),
+            counters,
+            links,
+        })
     }
 }
 

@@ -93,7 +93,11 @@ fn cgroups() -> Feature {
         let layout = if controllers.contains("memory") { "with controllers" } else { "beside version 1" };
         format!("{} ({layout})", mount.display())
     });
-    feature("cgroup2", found.map_err(|error| error.to_string()), "mount -t cgroup2 none /sys/fs/cgroup/unified")
+    feature(
+        "cgroup2",
+        found.map_err(|error| error.to_string()),
+        "mount -t cgroup2 none /sys/fs/cgroup/unified",
+    )
 }
 
 /// A cgroup to try on; removed when dropped.
@@ -121,7 +125,8 @@ fn programs() -> Vec<Feature> {
         Kernel::load(&options).map(|_| "loaded and attached".to_owned()).map_err(|error| error.to_string())
     });
     let profile = SyscallProfiles::default();
-    let syscalls = profile.track(1).map(|()| "loaded and attached".to_owned()).map_err(|error| error.to_string());
+    let syscalls =
+        profile.track(1).map(|()| "loaded and attached".to_owned()).map_err(|error| error.to_string());
     let remedy = "use a kernel with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF, and the privileges named above";
     vec![
         feature("capture, redirect and socket states", whole, remedy),

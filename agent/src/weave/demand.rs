@@ -41,15 +41,18 @@ impl Weaver {
             return self.refuse(waiter, "too many requests wait for an instance".into(), COME_AGAIN_MS);
         }
         queue.push_back(Waiter { id: waiter, since_ms: now_ms });
+        self.attend_to(segment, Counts::Old, now_ms);
     }
 
     /// Gives those who wait what there is, and makes what they lack.
     pub(super) fn attend(&mut self, counts: Counts, now_ms: u64) {
-        for segment in 0..self.waiting.len() {
-            self.let_in(segment, now_ms);
-            if !self.waiting[segment].is_empty() {
-                self.make_for_waiting(segment, counts, now_ms);
-            }
+        (0..self.waiting.len()).for_each(|segment| self.attend_to(segment, counts, now_ms));
+    }
+
+    fn attend_to(&mut self, segment: usize, counts: Counts, now_ms: u64) {
+        self.let_in(segment, now_ms);
+        if !self.waiting[segment].is_empty() {
+            self.make_for_waiting(segment, counts, now_ms);
         }
     }
 
@@ -133,6 +136,7 @@ impl Weaver {
         let Some(address) = instance.address else { return };
         // Counted at once: the kernel's figure comes with the next reading, and a burst must not meet a drain.
         instance.open += 1;
+        self.rerouted = true;
         let verdict = Ok(Admission { instance: number, address, found });
         self.actions.push(Action::Answer { waiter, verdict });
     }

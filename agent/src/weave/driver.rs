@@ -175,7 +175,10 @@ impl<R: Runtime> Driver<R> {
         let (text, cgroup_id) = (name.to_string(), cgroup.id);
         let before: Vec<u64> = self.weaver.instances.keys().copied().collect();
         self.feed(Input::Adopted { name: text, segment, address, cgroup_id });
-        let Some(number) = self.weaver.instances.keys().find(|number| !before.contains(number)).copied() else { return };
+        let Some(number) = self.weaver.instances.keys().find(|number| !before.contains(number)).copied()
+        else {
+            return;
+        };
         watch(&self.tools, number, segment, &name, &cgroup, address);
         let inherited = inherited::connections(pid, address.port());
         let (cgroup, pid, making) = (Some(cgroup), Some(pid), Arc::default());
@@ -235,7 +238,9 @@ impl<R: Runtime> Driver<R> {
             instances: self.weaver.instances.values().cloned().collect(),
             graphs: self.weaver.graphs.values().cloned().collect(),
             trouble: self.weaver.trouble.clone(),
-            waiting: (0..self.weaver.rules.segments.len()).map(|segment| self.weaver.waiting(segment)).collect(),
+            waiting: (0..self.weaver.rules.segments.len())
+                .map(|segment| self.weaver.waiting(segment))
+                .collect(),
             cold_ms: self.weaver.cold_ms.clone(),
             reserved_bytes: self.weaver.reserved_bytes(),
         }
@@ -288,7 +293,14 @@ impl<R: Runtime> Driver<R> {
             Err(error) => return self.feed(Input::Failed { instance, cause: error.to_string() }),
         };
         let making = Arc::new(tokio::sync::Mutex::new(()));
-        let standing = Standing { name: name.clone(), cgroup: None, making: making.clone(), pid: None, inherited: 0, was_empty: false };
+        let standing = Standing {
+            name: name.clone(),
+            cgroup: None,
+            making: making.clone(),
+            pid: None,
+            inherited: 0,
+            was_empty: false,
+        };
         self.standing.insert(instance, standing);
         let (tools, created) = (self.tools.clone(), self.created.clone());
         self.reports.spawn(async move {
@@ -353,7 +365,8 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn listening(&mut self, cgroup_id: u64, port: u16) {
-        let of_cgroup = |standing: &Standing| standing.cgroup.as_ref().is_some_and(|cgroup| cgroup.id == cgroup_id);
+        let of_cgroup =
+            |standing: &Standing| standing.cgroup.as_ref().is_some_and(|cgroup| cgroup.id == cgroup_id);
         match self.standing.iter().find(|(_, standing)| of_cgroup(standing)).map(|(number, _)| *number) {
             Some(instance) => {
                 let segment = self.weaver.instances.get(&instance).map(|instance| instance.segment);
@@ -375,14 +388,18 @@ impl<R: Runtime> Driver<R> {
                 // A creation that was begun anew has ended what it made before under the same name.
                 let is_it = |standing: &Standing| standing.name.as_str() == name && standing.pid == Some(pid);
                 let found = self.standing.iter().find(|(_, standing)| is_it(standing));
-                found.map(|(number, standing)| (*number, self.last_words(standing, status, cause))).into_iter().collect()
+                found
+                    .map(|(number, standing)| (*number, self.last_words(standing, status, cause)))
+                    .into_iter()
+                    .collect()
             }
             Ending::Any => {
                 let dead = |standing: &Standing| {
                     standing.cgroup.as_ref().is_some_and(|cgroup| !self.tools.runtime.lives(cgroup))
                 };
                 let dead = self.standing.iter().filter(|(_, standing)| dead(standing));
-                dead.map(|(number, _)| (*number, "its program ended while containerd was away".to_owned())).collect()
+                dead.map(|(number, _)| (*number, "its program ended while containerd was away".to_owned()))
+                    .collect()
             }
         };
         for (instance, cause) in lost {
@@ -410,7 +427,9 @@ impl<R: Runtime> Driver<R> {
             if connected.listens && of_weaver.state == InstanceState::Creating {
                 listening.push(instance);
             }
-            if let (true, 1.., Some(pid), Some(address)) = (slow, standing.inherited, standing.pid, of_weaver.address) {
+            if let (true, 1.., Some(pid), Some(address)) =
+                (slow, standing.inherited, standing.pid, of_weaver.address)
+            {
                 standing.inherited = inherited::connections(pid, address.port());
             }
             let open = connected.open.max(standing.inherited);
@@ -430,7 +449,8 @@ impl<R: Runtime> Driver<R> {
             }
         }
         // Callers that gave up make room for others.
-        let gone: Vec<u64> = self.waiters.iter().filter(|(_, reply)| reply.is_closed()).map(|(id, _)| *id).collect();
+        let gone: Vec<u64> =
+            self.waiters.iter().filter(|(_, reply)| reply.is_closed()).map(|(id, _)| *id).collect();
         for waiter in gone {
             self.waiters.remove(&waiter);
             self.feed(Input::Withdrawn { waiter });

@@ -1,7 +1,7 @@
 //! The end of instances and graphs. In: the time, open connections, and what graphs hold. Out: what drains, and what is
 //! removed once nothing can come to it any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::demand::Counts;
 use super::instance::{Instance, InstanceState};
@@ -105,33 +105,37 @@ impl Weaver {
         held
     }
 
-    pub(super) fn expire_graphs(&mut self, now_ms: u64) {
-        let mut changes = Vec::new();
-        let open: BTreeSet<u64> = self.instances.values().filter(|i| i.is_open()).map(|i| i.number).collect();
-        for graph in self.graphs.values_mut() {
-            let before = graph.state;
-            let over = self.draining || graph.nodes.iter().all(|node| node.is_over(now_ms));
-            graph.state = match before {
-                GraphState::Draining if graph.draining_ms + DRAIN_GRACE_MS <= now_ms => GraphState::Gone,
-                GraphState::Draining => before,
-                _ if over => GraphState::Draining,
-                _ => graph.derived(now_ms, |number| open.contains(&number)),
-            };
-            if graph.state != before {
-                if graph.state == GraphState::Draining {
-                    graph.draining_ms = now_ms;
-                }
-                let used = graph.nodes.iter().all(|node| node.used);
-                let cause = match graph.state {
-                    GraphState::Draining | GraphState::Gone if self.draining => "drain",
-                    GraphState::Draining | GraphState::Gone if used => "used",
-                    GraphState::Draining | GraphState::Gone => "idle",
-                    _ => "woven",
-                };
-                changes.push(Action::Note(Note::Graph { graph: graph.number, state: graph.state, cause }));
-            }
-        }
+    /// Turns every graph to the state that it has come to.
+    pub(super) fn turn_graphs(&mut self, now_ms: u64) {
+        let numbers: Vec<u64> = self.graphs.keys().copied().collect();
+        numbers.into_iter().for_each(|number| self.turn_graph(number, now_ms));
         self.graphs.retain(|_, graph| graph.state != GraphState::Gone);
-        self.actions.extend(changes);
+    }
+
+    pub(super) fn turn_graph(&mut self, number: u64, now_ms: u64) {
+        let Some(graph) = self.graphs.get_mut(&number) else { return };
+        let open = |number: u64| self.instances.get(&number).is_some_and(Instance::is_open);
+        let over = self.draining || graph.nodes.iter().all(|node| node.is_over(now_ms));
+        let (before, linked) = (graph.state, graph.is_linked());
+        graph.state = match before {
+            GraphState::Draining if graph.draining_ms + DRAIN_GRACE_MS <= now_ms => GraphState::Gone,
+            GraphState::Draining => before,
+            _ if over => GraphState::Draining,
+            _ => graph.derived(now_ms, open),
+        };
+        if graph.state == before {
+            return;
+        }
+        if graph.state == GraphState::Draining {
+            graph.draining_ms = now_ms;
+        }
+        self.rerouted |= linked != graph.is_linked();
+        let cause = match graph.state {
+            GraphState::Draining | GraphState::Gone if self.draining => "drain",
+            GraphState::Draining | GraphState::Gone if graph.nodes.iter().all(|node| node.used) => "used",
+            GraphState::Draining | GraphState::Gone => "idle",
+            _ => "woven",
+        };
+        self.actions.push(Action::Note(Note::Graph { graph: number, state: graph.state, cause }));
     }
 }

@@ -1,9 +1,11 @@
 //! From a forecast to a graph. In: a forecast. Out: a graph whose steps are shared with what stands, or planned; each
 //! planned step is made when its time has come, most worthy first, as far as the budget goes.
 
+use std::collections::BTreeSet;
+
 use super::graph::{Graph, GraphState, Node};
 use super::instance::{Instance, Origin};
-use super::{Action, Forecast, Note, Step, Weaver};
+use super::{Action, Asker, Forecast, Note, Step, Weaver};
 
 /// Graphs that are kept at a time; a forecast that would need one more is not woven.
 pub(super) const GRAPHS_MAX: usize = 1024;
@@ -18,6 +20,25 @@ const HORIZON_MS: u64 = 30_000;
 /// The least time that a forecast step is waited for after its expected moment.
 const SLACK_MS: u64 = 750;
 
+/// A step whose time has come.
+struct Due {
+    graph: u64,
+    index: usize,
+    segment: usize,
+    worth: f64,
+}
+
+fn due(graph: &Graph, now_ms: u64) -> impl Iterator<Item = Due> {
+    let begun =
+        move |node: &Node| node.instance.is_none() && node.start_ms <= now_ms && !node.is_over(now_ms);
+    let steps = graph.nodes.iter().enumerate().filter(move |(_, node)| begun(node));
+    let steps = steps.map(|(index, node)| {
+        let Node { segment, worth, .. } = *node;
+        Due { graph: graph.number, index, segment, worth }
+    });
+    steps.filter(|_| graph.state != GraphState::Draining)
+}
+
 impl Weaver {
     pub(super) fn plan(&mut self, forecast: &Forecast, now_ms: u64) {
         if !self.rules.weave || self.draining {
@@ -28,17 +49,21 @@ impl Weaver {
             return;
         }
         let nodes = self.nodes(forecast.id, &picks, now_ms);
-        match self.graph_that_begins_alike(&nodes, now_ms) {
+        let graph = match self.graph_that_begins_alike(&nodes, now_ms) {
             Some(number) => self.join(number, nodes, now_ms),
-            None if self.graphs.len() < GRAPHS_MAX => {
-                let number = self.number();
-                let state = GraphState::Planned;
-                let graph = Graph { number, state, planned_ms: now_ms, draining_ms: 0, nodes };
-                self.graphs.insert(number, graph);
-                self.actions.push(Action::Note(Note::Graph { graph: number, state, cause: "forecast" }));
-            }
-            None => {}
-        }
+            None if self.graphs.len() < GRAPHS_MAX => self.begin(nodes, now_ms),
+            None => return,
+        };
+        let due = self.graphs.get(&graph).map(|graph| due(graph, now_ms).collect());
+        self.weave(due.unwrap_or_default(), now_ms);
+        self.turn_graph(graph, now_ms);
+    }
+
+    fn begin(&mut self, nodes: Vec<Node>, now_ms: u64) -> u64 {
+        let (number, state) = (self.number(), GraphState::Planned);
+        self.graphs.insert(number, Graph { number, state, planned_ms: now_ms, draining_ms: 0, nodes });
+        self.actions.push(Action::Note(Note::Graph { graph: number, state, cause: "forecast" }));
+        number
     }
 
     fn is_worth_it(&self, step: &Step, now_ms: u64) -> bool {
@@ -88,15 +113,17 @@ impl Weaver {
         self.graphs.values().filter(joinable).find(alike).map(|graph| graph.number)
     }
 
-    fn join(&mut self, number: u64, nodes: Vec<Node>, now_ms: u64) {
-        let Some(graph) = self.graphs.get_mut(&number) else { return };
+    fn join(&mut self, number: u64, nodes: Vec<Node>, now_ms: u64) -> u64 {
+        let Some(graph) = self.graphs.get_mut(&number) else { return number };
         if graph.nodes.len() + nodes.len() > GRAPH_NODES_MAX {
             // What is over makes room: a graph of many users stays bounded.
             graph.nodes.retain(|node| !node.is_over(now_ms));
+            self.rerouted = true;
         }
         for mut node in nodes {
             let same = |other: &&mut Node| other.segment == node.segment && other.asker == node.asker;
             let Some(known) = graph.nodes.iter_mut().find(same) else {
+                self.rerouted |= matches!(node.asker, Asker::Segment(_));
                 graph.nodes.push(node);
                 continue;
             };
@@ -108,42 +135,44 @@ impl Weaver {
             node.deadline_ms = node.deadline_ms.max(known.deadline_ms);
             *known = node;
         }
+        number
     }
 
-    /// Gives each step whose time has come its instance: one that stands, or a new one, most worthy first.
+    /// Gives each step whose time has come its instance: one that stands, or a new one.
     pub(super) fn weave_planned(&mut self, now_ms: u64) {
-        if self.draining {
-            return;
+        if !self.draining {
+            self.weave(self.graphs.values().flat_map(|graph| due(graph, now_ms)).collect(), now_ms);
         }
-        let mut planned = Vec::new();
-        for graph in self.graphs.values().filter(|graph| graph.state != GraphState::Draining) {
-            for (index, node) in graph.nodes.iter().enumerate() {
-                if node.instance.is_none() && node.start_ms <= now_ms && !node.is_over(now_ms) {
-                    planned.push((graph.number, index, node.worth));
-                }
+    }
+
+    /// The most worthy first.
+    fn weave(&mut self, mut due: Vec<Due>, now_ms: u64) {
+        due.sort_by(|a, b| b.worth.total_cmp(&a.worth));
+        // What finds neither an instance nor room for one makes none: the next step of its segment does not either.
+        let mut hopeless = BTreeSet::new();
+        for step in due {
+            if !hopeless.contains(&step.segment) && self.weave_step(&step, now_ms).is_none() {
+                hopeless.insert(step.segment);
             }
         }
-        planned.sort_by(|a, b| b.2.total_cmp(&a.2));
-        for (graph, index, _) in planned {
-            self.weave_node(graph, index, now_ms);
-        }
     }
 
-    fn weave_node(&mut self, number: u64, index: usize, now_ms: u64) {
-        let Some(node) = self.graphs.get(&number).and_then(|graph| graph.nodes.get(index)).cloned() else {
-            return;
+    /// The instance that the step gets, if there is one for it.
+    fn weave_step(&mut self, step: &Due, now_ms: u64) -> Option<u64> {
+        let own = self.graphs.get(&step.graph).and_then(|graph| self.own_instance(graph, step.segment));
+        let stands = own.or_else(|| self.standing(step.segment));
+        let instance = match stands {
+            Some(instance) => instance,
+            None if self.may_create(step.segment, now_ms) => {
+                self.create(step.segment, Origin::Forecast, Some(step.graph), now_ms)
+            }
+            None => return None,
         };
-        let own = self.graphs.get(&number).and_then(|graph| self.own_instance(graph, node.segment));
-        let stands = own.or_else(|| self.standing(node.segment));
-        if stands.is_none() && !self.may_create(node.segment, now_ms) {
-            return;
-        }
-        let instance =
-            stands.unwrap_or_else(|| self.create(node.segment, Origin::Forecast, Some(number), now_ms));
-        if let Some(node) = self.graphs.get_mut(&number).and_then(|graph| graph.nodes.get_mut(index)) {
-            node.instance = Some(instance);
-        }
+        let node = self.graphs.get_mut(&step.graph)?.nodes.get_mut(step.index)?;
+        node.instance = Some(instance);
         self.actions.push(Action::Note(node.claim(instance, stands.is_none())));
+        self.rerouted |= own.is_none();
+        Some(instance)
     }
 
     /// A graph has one instance of a segment, whoever its steps are expected from.

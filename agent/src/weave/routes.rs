@@ -35,8 +35,12 @@ pub(super) fn desired(weaver: &Weaver) -> BTreeMap<RouteKey, Vec<SocketAddr>> {
     if weaver.draining {
         return table;
     }
-    for (index, segment) in weaver.rules.segments.iter().enumerate() {
-        let backends = backends(weaver, index, segment);
+    let mut open: Vec<Vec<&Instance>> = vec![Vec::new(); weaver.rules.segments.len()];
+    for instance in weaver.instances.values().filter(|instance| instance.is_open()) {
+        open[instance.segment].push(instance);
+    }
+    for (segment, open) in weaver.rules.segments.iter().zip(&open) {
+        let backends = backends(segment, open);
         if !backends.is_empty() {
             table.insert(RouteKey { caller: None, dial: segment.address }, backends);
         }
@@ -47,17 +51,15 @@ pub(super) fn desired(weaver: &Weaver) -> BTreeMap<RouteKey, Vec<SocketAddr>> {
 
 /// Where a segment leads: to the instances with a place left. Where there is none, a miss is what the configuration
 /// says it is; the activator has a further instance made, unless there are as many as can be led to.
-fn backends(weaver: &Weaver, index: usize, segment: &SegmentRules) -> Vec<SocketAddr> {
-    let open =
-        || weaver.instances.values().filter(|instance| instance.segment == index && instance.is_open());
-    let free = open().filter(|instance| instance.open < segment.concurrency);
+fn backends(segment: &SegmentRules, open: &[&Instance]) -> Vec<SocketAddr> {
+    let free = open.iter().filter(|instance| instance.open < segment.concurrency);
     let free: Vec<SocketAddr> = free.filter_map(|instance| instance.address).take(BACKENDS_MAX).collect();
     if !free.is_empty() || segment.miss == Miss::Pass {
         return free;
     }
     match segment.activator {
-        Some(activator) if open().count() < BACKENDS_MAX => vec![activator],
-        _ => open().filter_map(|instance| instance.address).take(BACKENDS_MAX).collect(),
+        Some(activator) if open.len() < BACKENDS_MAX => vec![activator],
+        _ => open.iter().filter_map(|instance| instance.address).take(BACKENDS_MAX).collect(),
     }
 }
 

@@ -72,7 +72,28 @@ pub struct Weaver {
     next: u64,
     now_ms: u64,
     pub(super) draining: bool,
+    /// Whether the routes may have changed.
+    pub(super) rerouted: bool,
     pub(super) actions: Vec<Action>,
+}
+
+/// How much an input may change. Requests and forecasts come by the thousand: they see to what they touch and leave the
+/// rest to the beat.
+enum Scope {
+    Own,
+    All(Counts),
+}
+
+impl Scope {
+    fn of(input: &Input) -> Self {
+        match input {
+            Input::Forecast(_) | Input::Demand { .. } | Input::Withdrawn { .. } => Self::Own,
+            Input::Created { .. } | Input::Served { .. } => Self::Own,
+            Input::Listening { .. } | Input::Failed { .. } | Input::Removed { .. } => Self::All(Counts::Old),
+            Input::Adopted { .. } | Input::Drain => Self::All(Counts::Old),
+            Input::Tick(_) => Self::All(Counts::Fresh),
+        }
+    }
 }
 
 impl Weaver {
@@ -90,6 +111,7 @@ impl Weaver {
             next: 1,
             now_ms: 0,
             draining: false,
+            rerouted: true,
             actions: Vec::new(),
         }
     }
@@ -98,19 +120,14 @@ impl Weaver {
     pub fn take(&mut self, input: Input, now_ms: u64) -> Vec<Action> {
         // A clock that steps back stands still until it has caught up.
         self.now_ms = self.now_ms.max(now_ms);
-        let now_ms = self.now_ms;
-        let counts = if matches!(input, Input::Tick(_)) { Counts::Fresh } else { Counts::Old };
+        let (now_ms, scope) = (self.now_ms, Scope::of(&input));
         match input {
             Input::Forecast(forecast) => self.plan(&forecast, now_ms),
             Input::Demand { waiter, segment } => self.demand(waiter, segment, now_ms),
             Input::Withdrawn { waiter } => {
                 self.waiting.iter_mut().for_each(|queue| queue.retain(|w| w.id != waiter))
             }
-            Input::Created { instance, address, cgroup_id } => {
-                if let Some(instance) = self.instances.get_mut(&instance) {
-                    (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
-                }
-            }
+            Input::Created { instance, address, cgroup_id } => self.created(instance, address, cgroup_id),
             Input::Listening { instance } => self.listening(instance, now_ms),
             Input::Failed { instance, cause } => self.failed(instance, &cause, now_ms),
             Input::Removed { instance } => self.removed(instance, now_ms),
@@ -119,9 +136,12 @@ impl Weaver {
                 self.adopted(name, segment, address, cgroup_id, now_ms);
             }
             Input::Tick(readings) => self.read(&readings, now_ms),
-            Input::Drain => self.draining = true,
+            Input::Drain => (self.draining, self.rerouted) = (true, true),
         }
-        self.settle(counts, now_ms);
+        if let Scope::All(counts) = scope {
+            self.look_over(counts, now_ms);
+        }
+        self.publish();
         std::mem::take(&mut self.actions)
     }
 
@@ -140,15 +160,14 @@ impl Weaver {
         self.instances.values().map(|instance| self.rules.segments[instance.segment].memory_bytes).sum()
     }
 
-    fn settle(&mut self, counts: Counts, now_ms: u64) {
+    fn look_over(&mut self, counts: Counts, now_ms: u64) {
         self.prove(now_ms);
         self.give_up(now_ms);
         self.attend(counts, now_ms);
         self.time_out(now_ms);
         self.weave_planned(now_ms);
-        self.expire_graphs(now_ms);
+        self.turn_graphs(now_ms);
         self.expire_instances(counts, now_ms);
-        self.publish();
     }
 
     pub(super) fn create(&mut self, segment: usize, origin: Origin, graph: Option<u64>, now_ms: u64) -> u64 {
@@ -163,6 +182,13 @@ impl Weaver {
     pub(super) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next - 1
+    }
+
+    fn created(&mut self, number: u64, address: SocketAddr, cgroup_id: u64) {
+        if let Some(instance) = self.instances.get_mut(&number) {
+            (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
+            self.rerouted = true;
+        }
     }
 
     fn listening(&mut self, number: u64, now_ms: u64) {
@@ -249,6 +275,7 @@ impl Weaver {
                 continue;
             }
             instance.meter(now_ms);
+            self.rerouted |= instance.open != reading.open;
             (instance.open, instance.memory_bytes) = (reading.open, reading.memory_bytes);
             if reading.open > 0 {
                 self.touch(reading.instance, now_ms);
@@ -258,6 +285,9 @@ impl Weaver {
 
     /// Writes what differs between the table that is called for and the one that is in the kernel.
     fn publish(&mut self) {
+        if !std::mem::take(&mut self.rerouted) {
+            return;
+        }
         let table = routes::desired(self);
         let mut changes = Vec::new();
         for (key, backends) in &table {
@@ -279,6 +309,7 @@ impl Weaver {
         let holds = |graph: &&Graph| graph.nodes.iter().any(|node| node.instance == Some(number));
         let graph = self.graphs.values().find(holds).map(|graph| graph.number);
         let (name, segment, state) = (instance.name.clone(), instance.segment, instance.state);
+        self.rerouted = true;
         self.actions.push(Action::Note(Note::Instance {
             instance: number,
             name,

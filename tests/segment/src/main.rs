@@ -18,7 +18,7 @@
 //!
 //! | target | meaning |
 //! | --- | --- |
-//! | `/work/MS` | works this long |
+//! | `/busy/MS` | works this long |
 //! | `/end/STATUS` | ends with this status, without an answer |
 //! | `/hold/MB` | holds this much more memory, touched |
 //! | `/tell/PATH` | `told` is the beginning of this file, or what the system says |
@@ -123,15 +123,16 @@ impl Segment {
 }
 
 /// Does what a target asks for; most ask for nothing.
+#[expect(clippy::exit, reason = "ending in the middle of its work is what is asked for")]
 fn obey(target: &str) -> String {
     let mut words = target.trim_start_matches('/').splitn(2, '/');
     let (verb, rest) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let number = rest.parse().unwrap_or(0);
     match verb {
-        "work" => thread::sleep(Duration::from_millis(number)),
+        "busy" => thread::sleep(Duration::from_millis(number)),
         "end" => std::process::exit(i32::try_from(number).unwrap_or(1)),
         // Held until the process ends.
-        "hold" => std::mem::forget(hold_memory(number)),
+        "hold" => drop(hold_memory(number).leak()),
         "tell" => return beginning_of(&format!("/{rest}")),
         _ => {}
     }

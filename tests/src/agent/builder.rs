@@ -298,14 +298,13 @@ impl Builder {
     ) -> Result<String> {
         let confidence = self.confidence.map_or("\"auto\"".to_owned(), |bar| format!("{bar:?}"));
         let mut text = format!(
-            "[agent]\nstate = {}\nsocket = {}\nrun = {}\nmetrics = \"{metrics}\"\ncgroup = {}\nweave = {}\n{}\n\
+            "[agent]\nstate = {}\nsocket = {}\nmetrics = \"{metrics}\"\ncgroup = {}\nweave = {}\n{}\n\
              [containerd]\naddress = {}\nrunc_root = {}\n\n\
              [network]\nbridge = \"{}\"\nsubnet = \"{}/{}\"\n\n\
              [budget]\nmemory = \"{}MiB\"\ncpu = {:?}\ninstances = {}\n\n\
              [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n",
             quoted(&place.directory().join("learned"))?,
             quoted(&place.socket())?,
-            quoted(&place.directory().join("run"))?,
             quoted(subtree.directory())?,
             self.weave,
             self.drain.map_or(String::new(), |drain| format!("drain = \"{}ms\"\n", drain.as_millis())),

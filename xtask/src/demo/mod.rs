@@ -27,9 +27,9 @@ use stage::{Act, Stage};
 use stop::Stop;
 use users::{USERS, User};
 
+use crate::command;
 use crate::repository::root;
 use crate::setup::{self, Purpose};
-use crate::command;
 
 /// Play a small shop twice, with weft watching and with weft weaving, and show what it was worth
 #[derive(Debug, clap::Args)]
@@ -58,15 +58,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let phases = [Phase::read(&kept(&output, 1))?, Phase::read(&kept(&output, 2))?];
         return picture::draw([&phases[0], &phases[1]], &output);
     }
-    setup::ready(&[Purpose::Demo])?;
     let stop = Stop::listen()?;
-    let weft = arguments.weft.clone().map_or_else(build, Ok)?;
-    stop.check()?;
-    fs::create_dir_all(&output)?;
-    let outcome = story(arguments, &weft, &output, &stop);
+    let outcome = ready(arguments).and_then(|weft| {
+        stop.check()?;
+        fs::create_dir_all(&output)?;
+        story(arguments, &weft, &output, &stop)
+    });
     // Whatever failed because of it: this was the cause.
     stop.check()?;
     outcome
+}
+
+/// What has to be there before the story begins: other programs, and a weft.
+fn ready(arguments: &Arguments) -> Result<PathBuf> {
+    setup::ready(&[Purpose::Demo])?;
+    arguments.weft.clone().map_or_else(build, Ok)
 }
 
 fn story(arguments: &Arguments, weft: &Path, output: &Path, stop: &Stop) -> Result<()> {
@@ -86,12 +92,13 @@ fn story(arguments: &Arguments, weft: &Path, output: &Path, stop: &Stop) -> Resu
     let phase2 = act(&mut stage, arguments, 2, stop)?;
     progress.stage("end everything");
     stage.close()?;
+    progress.stage("nothing is left on the machine; draw what happened");
     let report = Report::new([&phase1, &phase2], arguments.seed, USERS, progress.seconds())?;
     fs::write(output.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
     phase1.write(&kept(output, 1))?;
     phase2.write(&kept(output, 2))?;
     picture::draw([&phase1, &phase2], output)?;
-    progress.stage("nothing is left on the machine but these files:");
+    progress.stage("written:");
     for name in ["report.json", "timeline.svg", "timeline.png"] {
         println!("        {}", output.join(name).display());
     }

@@ -58,37 +58,52 @@ fn whole([before, after]: [&Phase; 2]) -> String {
     svg.finish(y + 20.0)
 }
 
-/// What the signs mean; returns where it ends.
+/// What the signs mean, in two lines; returns where they end.
 fn legend(svg: &mut Svg, y: f64) -> f64 {
-    let mut x = MARGIN;
-    let mut sign = |svg: &mut Svg, width: f64, text: &str, draw: &dyn Fn(&mut Svg, f64)| {
-        draw(svg, x);
-        svg.text(x + width + 8.0, y + 4.0, "label", Anchor::Start, text);
-        x += width + 8.0 + text.chars().count() as f64 * 6.7 + 22.0;
-    };
-    sign(svg, 26.0, "forecast, darker if surer", &|svg, x| {
+    let mut line = Line { svg, x: MARGIN, y };
+    line.sign(28.0, "forecast, darker if surer", |svg, x, y| {
         for (index, confidence) in [0.3, 0.5, 0.7, 0.9, 1.0].into_iter().enumerate() {
             svg.tick(x + index as f64 * 6.0, y - 6.0, 12.0, "forecast", confidence);
         }
     });
-    sign(svg, 46.0, "instance made for a request", &|svg, x| {
-        svg.rect(x, y - 6.0, 12.0, 12.0, "making demand");
-        svg.rect(x + 12.0, y - 6.0, 34.0, 12.0, "demand");
-    });
-    sign(svg, 46.0, "made for a forecast (pale: being made)", &|svg, x| {
-        svg.rect(x, y - 6.0, 12.0, 12.0, "making woven");
-        svg.rect(x + 12.0, y - 6.0, 34.0, 12.0, "woven");
-    });
+    for (class, text) in [
+        ("demand", "instance made for a request (pale: being made)"),
+        ("woven", "instance made for a forecast"),
+    ] {
+        line.sign(46.0, text, |svg, x, y| {
+            svg.rect(x, y - 5.0, 14.0, 10.0, &format!("making {class}"));
+            svg.rect(x + 14.0, y - 5.0, 32.0, 10.0, class);
+        });
+    }
+    (line.x, line.y) = (MARGIN, y + 24.0);
     let words = [
-        ("cold", "cold: waited for its own instance"),
-        ("late", "late: waited for the rest"),
-        ("hit", "hit: forecast and ready"),
-        ("warm", "warm: was there anyway"),
+        ("cold", "cold: waits for its own instance"),
+        ("late", "late: waits for the rest of one being made for it"),
+        ("hit", "hit: finds it ready, because it was forecast"),
+        ("warm", "warm: finds one that was there anyway"),
+        ("failed", "failed"),
     ];
     for (class, text) in words {
-        sign(svg, 10.0, text, &|svg, x| svg.circle(x + 5.0, y, 4.5, class));
+        line.sign(10.0, text, |svg, x, y| {
+            svg.circle(x + 5.0, y, if class == "warm" { 2.6 } else { 4.6 }, class)
+        });
     }
-    y + 8.0
+    line.y + 8.0
+}
+
+/// A line of signs with their meaning, written from left to right.
+struct Line<'a> {
+    svg: &'a mut Svg,
+    x: f64,
+    y: f64,
+}
+
+impl Line<'_> {
+    fn sign(&mut self, width: f64, text: &str, draw: impl FnOnce(&mut Svg, f64, f64)) {
+        draw(self.svg, self.x, self.y);
+        self.svg.text(self.x + width + 8.0, self.y + 4.0, "label", Anchor::Start, text);
+        self.x += width + 8.0 + text.chars().count() as f64 * 6.9 + 26.0;
+    }
 }
 
 #[cfg(test)]

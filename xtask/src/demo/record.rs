@@ -188,7 +188,7 @@ pub(super) mod tests {
         ]);
         let sums = |name: &str, [warm, hit, late, cold]: [u64; 4]| {
             json!({ "name": name, "warm": warm, "hit": hit, "late": late, "cold": cold, "failed": 0, "pass": 0,
-                    "wasted_mb_s": 2.5, "saved_ms": 100.0 })
+                    "wasted_mb_s": 2.5, "idle_mb_s": 9.0, "saved_ms": 100.0 })
         };
         let segments =
             [sums("cart", [1, 0, 0, 1]), sums("checkout", [0, 1, 0, 0]), sums("price", [0, 1, 0, 0])];

@@ -65,6 +65,8 @@ pub(super) struct Numbers {
     late_hits: u64,
     /// Memory-time of forecast instances that nobody used.
     waste_mb_s: f64,
+    /// Memory-time of all instances without work: what being ready cost.
+    idle_mb_s: f64,
     /// The same per segment.
     segments: BTreeMap<String, Segment>,
 }
@@ -89,6 +91,7 @@ struct Segment {
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
     waste_mb_s: f64,
+    idle_mb_s: f64,
     saved_ms: f64,
 }
 
@@ -99,6 +102,7 @@ struct Sums {
     #[serde(flatten)]
     counts: Counts,
     wasted_mb_s: f64,
+    idle_mb_s: f64,
     saved_ms: f64,
 }
 
@@ -198,26 +202,38 @@ impl Numbers {
             hits: counts.hit,
             late_hits: counts.late,
             waste_mb_s: sums.iter().map(|segment| segment.wasted_mb_s).sum(),
+            idle_mb_s: sums.iter().map(|segment| segment.idle_mb_s).sum(),
             segments: sums.into_iter().map(|sums| (sums.name.clone(), Segment::new(sums, &joined))).collect(),
         })
     }
 
     fn table(&self) -> String {
         let ms = |time: Option<f64>| time.map_or("–".into(), |time| format!("{time:.1}"));
-        let head = ["segment", "requests", "cold", "late", "hit", "warm", "p50 ms", "p99 ms", "wasted MB·s"];
+        let head = [
+            "segment",
+            "requests",
+            "cold",
+            "late",
+            "hit",
+            "warm",
+            "p50 ms",
+            "p99 ms",
+            "wasted MB·s",
+            "idle MB·s",
+        ];
         let mut rows = vec![head.map(str::to_owned)];
-        let mut row = |name: &str, counts: Counts, p50_ms, p99_ms, waste_mb_s: f64| {
+        let mut row = |name: &str, counts: Counts, times: [Option<f64>; 2], memory_time: [f64; 2]| {
             let counted = [counts.all(), counts.cold, counts.late, counts.hit, counts.warm];
             let [all, cold, late, hit, warm] = counted.map(|count| count.to_string());
-            let waste = format!("{waste_mb_s:.0}");
-            rows.push([name.to_owned(), all, cold, late, hit, warm, ms(p50_ms), ms(p99_ms), waste]);
+            let ([p50, p99], [wasted, idle]) = (times.map(ms), memory_time.map(|sum| format!("{sum:.0}")));
+            rows.push([name.to_owned(), all, cold, late, hit, warm, p50, p99, wasted, idle]);
         };
         for name in shop::NAMES {
             if let Some(s) = self.segments.get(name) {
-                row(name, s.counts, s.p50_ms, s.p99_ms, s.waste_mb_s);
+                row(name, s.counts, [s.p50_ms, s.p99_ms], [s.waste_mb_s, s.idle_mb_s]);
             }
         }
-        row("all", self.counts, self.p50_ms, self.p99_ms, self.waste_mb_s);
+        row("all", self.counts, [self.p50_ms, self.p99_ms], [self.waste_mb_s, self.idle_mb_s]);
         aligned(&rows)
     }
 }
@@ -231,6 +247,7 @@ impl Segment {
             p50_ms: quantile(&times, 0.5),
             p99_ms: quantile(&times, 0.99),
             waste_mb_s: sums.wasted_mb_s,
+            idle_mb_s: sums.idle_mb_s,
             saved_ms: sums.saved_ms,
         }
     }

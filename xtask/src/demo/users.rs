@@ -12,8 +12,8 @@ use super::shop;
 /// How many there are.
 pub(super) const USERS: u32 = 200;
 /// Of a thousand steps, how many lead elsewhere, and before how many the session ends.
-const WANDERS: u64 = 40;
-const LEAVES: u64 = 30;
+const WANDERS: u64 = 25;
+const LEAVES: u64 = 25;
 /// Nobody begins a session so shortly before the end of a phase: it would not be over by then.
 const LAST_START: Duration = Duration::from_secs(9);
 
@@ -112,7 +112,7 @@ impl User {
         Self {
             number,
             route: route(&mut dice),
-            pause: dice.between(1_600, 3_200),
+            pause: dice.between(1_200, 2_400),
             // Longer than a session lasts in the agent's eyes, so that one is told from the next.
             period: dice.between(44_000, 58_000),
         }
@@ -171,23 +171,23 @@ fn route(dice: &mut Dice) -> Vec<Page> {
     let items = format!("items={item},{other}");
     match dice.below(100) {
         // Just looking.
-        0..31 => vec![front("/"), elsewhere(dice)],
-        31..62 => vec![front("/"), elsewhere(dice), elsewhere(dice)],
+        0..39 => vec![front("/"), elsewhere(dice)],
+        39..77 => vec![front("/"), elsewhere(dice), elsewhere(dice)],
         // Reads about books.
-        62..71 => {
+        77..83 => {
             let genre = dice.pick(&GENRES);
             vec![front("/"), catalog(format!("/items?genre={genre}")), catalog(format!("/items/{item}"))]
         }
         // Looks for something, then for what it costs.
-        71..76 => vec![front("/"), catalog(format!("/search?q={}", dice.pick(&WORDS))), price(&items)],
+        83..86 => vec![front("/"), catalog(format!("/search?q={}", dice.pick(&WORDS))), price(&items)],
         // Buys.
-        76..87 => vec![
+        86..94 => vec![
             front("/basket"),
             Page::get(shop::CART, format!("/cart?{items}")),
             Page::post(shop::CHECKOUT, format!("/checkout?{items}")),
         ],
         // Watches a price.
-        87..94 => vec![front("/deals"), price(&items)],
+        94..98 => vec![front("/deals"), price(&items)],
         // Waits for something to come back.
         _ => vec![
             front("/new"),

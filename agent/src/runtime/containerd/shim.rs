@@ -36,7 +36,10 @@ fn is_shim_of(command_line: &str, namespace: &str, id: &str, address: &Path) -> 
     let is = |flag: &str, value: &str| words.windows(2).any(|pair| pair == [flag, value]);
     let program = Path::new(words[0]).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let address = address.to_str().unwrap_or_default();
-    program.starts_with("containerd-shim") && is("-namespace", namespace) && is("-id", id) && is("-address", address)
+    program.starts_with("containerd-shim")
+        && is("-namespace", namespace)
+        && is("-id", id)
+        && is("-address", address)
 }
 
 #[cfg(test)]
@@ -46,7 +49,15 @@ mod tests {
     #[test]
     fn a_shim_is_known_by_its_program_its_instance_and_its_containerd() {
         let line = |id: &str| {
-            let words = ["/usr/bin/containerd-shim-runc-v2", "-namespace", "weft", "-id", id, "-address", "/run/c.sock"];
+            let words = [
+                "/usr/bin/containerd-shim-runc-v2",
+                "-namespace",
+                "weft",
+                "-id",
+                id,
+                "-address",
+                "/run/c.sock",
+            ];
             words.join("\0") + "\0"
         };
         let is_it = |line: &str| is_shim_of(line, "weft", "cart-1", Path::new("/run/c.sock"));

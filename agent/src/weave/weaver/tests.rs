@@ -6,6 +6,8 @@ mod demand;
 mod forecast;
 mod life;
 mod links;
+mod model;
+mod properties;
 
 use super::*;
 use crate::weave::demand::{INSTANCES_MAX, WAITERS_MAX};

@@ -66,7 +66,7 @@ impl Svg {
         let end = y + height;
         let _ = writeln!(
             self.body,
-            "<line class=\"{class}\" opacity=\"{opacity:.2}\" x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{x:.1}\" y2=\"{end:.1}\"/>"
+            "<line class=\"{class}\" stroke-opacity=\"{opacity:.2}\" x1=\"{x:.1}\" y1=\"{y:.1}\" x2=\"{x:.1}\" y2=\"{end:.1}\"/>"
         );
     }
 
