@@ -10,6 +10,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::capture::{Capture, Containers, Ending, NodeKey};
 use crate::clock::Clock;
@@ -23,7 +24,7 @@ use crate::learn::trainer::{self, Trainer};
 use crate::learn::{self, Learn};
 use crate::predict::{self, Identities, Outlets, Predict};
 use crate::runtime::containerd::{Containerd, ContainerdConfig};
-use crate::runtime::{ImageRef, Runtime};
+use crate::runtime::{ImageRef, Runtime, RuntimeError};
 use crate::scrape::{self, Scrape};
 use crate::weave::adopt;
 use crate::weave::driver::{self, Driver, Tools};
@@ -94,7 +95,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         containers: containers.clone(),
         learn: learned.clone(),
         clock,
-        known,
+        known: known.clone(),
     };
     let mut weaving = Driver::new(weaver, tools, weave_inbox);
     let mut tasks = JoinSet::new();
@@ -138,7 +139,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(read_captures(kernel.captures, capture, predicted.clone(), learned.clone()));
     tasks.spawn(read_listens(kernel.listens, listening));
     tasks.spawn(read_events(runtime.events(), containers, ending));
-    tasks.spawn(unpack(config.clone(), runtime.clone()));
+    tasks.spawn(unpack(config.clone(), runtime.clone(), known));
     tasks.spawn(pulse(config.clone(), runtime, containerd, kernel.counters, weave.clone()));
     let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
     for (segment, listener) in listeners.into_iter().enumerate() {
@@ -283,11 +284,20 @@ async fn adopt_later(
     knows.send_replace(true);
 }
 
-/// Unpacks the images ahead of the first request, and says at once which are not there.
-async fn unpack(config: Arc<Config>, runtime: Arc<Containerd>) {
+/// Unpacks the images ahead of the first request, and says at once which are not there. While containerd does not answer
+/// nothing can be said of them.
+async fn unpack(config: Arc<Config>, runtime: Arc<Containerd>, mut known: watch::Receiver<bool>) {
+    if known.wait_for(|known| *known).await.is_err() {
+        return;
+    }
     for segment in &config.segments {
-        if let Err(error) = runtime.image(&ImageRef::new(segment.image.clone())).await {
-            tracing::warn!(segment = segment.name, %error, "it cannot be made");
+        let image = ImageRef::new(segment.image.clone());
+        loop {
+            match runtime.image(&image).await {
+                Err(RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. }) => sleep(PULSE).await,
+                Err(error) => break tracing::warn!(segment = segment.name, %error, "it cannot be made"),
+                Ok(_) => break,
+            }
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum Ending {
     One {
         /// Its name.
         name: String,
+        /// Its program's process.
+        pid: u32,
         /// Its program's exit status.
         status: u32,
         /// What the runtime knows of the cause.
@@ -99,10 +101,10 @@ impl Containers {
                 return Some(Ending::Any);
             }
             RuntimeEvent::Named(named) => self.foreign(named),
-            RuntimeEvent::Exited { namespace, container_id, status, cause }
+            RuntimeEvent::Exited { namespace, container_id, pid, status, cause }
                 if namespace == self.own_namespace =>
             {
-                return Some(Ending::One { name: container_id, status, cause });
+                return Some(Ending::One { name: container_id, pid, status, cause });
             }
             RuntimeEvent::Exited { namespace, container_id, .. }
             | RuntimeEvent::Deleted { namespace, container_id } => {

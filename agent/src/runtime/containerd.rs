@@ -16,7 +16,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use containerd_client::services::v1::container::Runtime as ShimRuntime;
 use containerd_client::services::v1::snapshots::{PrepareSnapshotRequest, RemoveSnapshotRequest};
@@ -31,6 +31,7 @@ use containerd_client::types::v1::{Process, Status};
 use prost::Message;
 use prost_types::Any;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use self::call::{ANSWER_BYTES_MAX, Door, Failure, Purpose, or_absent};
 use self::images::Images;
@@ -42,11 +43,15 @@ use super::{
 mod call;
 mod events;
 mod images;
+mod shim;
 mod spec;
 
 /// The shim containerd starts for each instance.
 const SHIM: &str = "io.containerd.runc.v2";
 const SIGKILL: u32 = 9;
+/// Pauses in which containerd clears after a shim that was killed.
+const SHIM_END: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// Labels by which an agent knows its own.
 const INSTANCE_LABEL: &str = "io.weft/instance";
@@ -248,8 +253,24 @@ impl Containerd {
         let wait =
             self.door.request(WaitRequest { container_id: container_id.clone(), ..Default::default() });
         or_absent(self.door.call(Purpose::task("await the end of", id), tasks.wait(wait)).await)?;
-        let delete = self.door.request(DeleteTaskRequest { container_id });
-        or_absent(self.door.call(Purpose::task("delete task of", id), tasks.delete(delete)).await).map(drop)
+        self.delete_task(id).await
+    }
+
+    async fn delete_task(&self, id: &str) -> Result<(), Failure> {
+        let mut tasks = self.door.client().tasks();
+        for pause in SHIM_END {
+            let delete = self.door.request(DeleteTaskRequest { container_id: id.to_owned() });
+            match self.door.call(Purpose::task("delete task of", id), tasks.delete(delete)).await {
+                Err(failure) if failure.says(shim::NOT_CREATED) => {
+                    tracing::warn!(instance = id, "its shim has no container; the shim is killed");
+                    shim::kill(self.door.namespace(), id, &self.config.address);
+                }
+                outcome => return or_absent(outcome).map(drop),
+            }
+            sleep(pause).await;
+        }
+        // What is left of it has no process, no file system and no address.
+        Ok(())
     }
 
     async fn remove_container(&self, id: &str) -> Result<(), Failure> {
@@ -430,7 +451,7 @@ fn state_of(status: Status) -> InstanceState {
 /// Measures steps that follow each other.
 struct Clock {
     last: Instant,
-    laps: Vec<(Phase, std::time::Duration)>,
+    laps: Vec<(Phase, Duration)>,
 }
 
 impl Clock {

@@ -299,6 +299,8 @@ pub enum RuntimeEvent {
         namespace: String,
         /// Name in it; for weft's own namespace the instance's.
         container_id: String,
+        /// The process, which tells a container from an earlier one of its name.
+        pid: u32,
         /// Exit status; 128 + signal when killed by one.
         status: u32,
         /// Whether the kernel killed for memory before.

@@ -118,13 +118,17 @@ struct Standing {
     cgroup: Option<Cgroup>,
     /// Held while it is being made: a removal waits for the end of the making.
     making: Arc<tokio::sync::Mutex<()>>,
-    /// Of an adopted one: its process, and connections from before that are still open.
-    inherited: Option<(u32, u32)>,
+    /// Its first process, once it is made.
+    pid: Option<u32>,
+    /// Of an adopted one: connections from before that are still open.
+    inherited: u32,
+    /// Whether no process was in its cgroup at the last slow beat.
+    was_empty: bool,
 }
 
 /// What a task of the driver's has to say.
 pub(super) enum Report {
-    Created { instance: u64, address: SocketAddr, cgroup: Cgroup },
+    Created { instance: u64, address: SocketAddr, cgroup: Cgroup, pid: u32 },
     Failed { instance: u64, cause: String },
     Started,
     Removed { instance: u64 },
@@ -176,9 +180,9 @@ impl<R: Runtime> Driver<R> {
             return;
         };
         watch(&self.tools, number, segment, &name, &cgroup, address);
-        let inherited = Some((pid, inherited::connections(pid, address.port())));
-        self.standing
-            .insert(number, Standing { name, cgroup: Some(cgroup), making: Arc::default(), inherited });
+        let inherited = inherited::connections(pid, address.port());
+        let (cgroup, pid, making) = (Some(cgroup), Some(pid), Arc::default());
+        self.standing.insert(number, Standing { name, cgroup, making, pid, inherited, was_empty: false });
     }
 
     /// Runs until every sender is gone or a drain is complete.
@@ -289,7 +293,14 @@ impl<R: Runtime> Driver<R> {
             Err(error) => return self.feed(Input::Failed { instance, cause: error.to_string() }),
         };
         let making = Arc::new(tokio::sync::Mutex::new(()));
-        let standing = Standing { name: name.clone(), cgroup: None, making: making.clone(), inherited: None };
+        let standing = Standing {
+            name: name.clone(),
+            cgroup: None,
+            making: making.clone(),
+            pid: None,
+            inherited: 0,
+            was_empty: false,
+        };
         self.standing.insert(instance, standing);
         let (tools, created) = (self.tools.clone(), self.created.clone());
         self.reports.spawn(async move {
@@ -331,10 +342,10 @@ impl<R: Runtime> Driver<R> {
 
     fn report(&mut self, report: Report) {
         match report {
-            Report::Created { instance, address, cgroup } => {
+            Report::Created { instance, address, cgroup, pid } => {
                 let cgroup_id = cgroup.id;
                 if let Some(standing) = self.standing.get_mut(&instance) {
-                    standing.cgroup = Some(cgroup);
+                    (standing.cgroup, standing.pid) = (Some(cgroup), Some(pid));
                 }
                 self.feed(Input::Created { instance, address, cgroup_id });
                 if self.early.remove(&(cgroup_id, address.port())).is_some() {
@@ -373,9 +384,11 @@ impl<R: Runtime> Driver<R> {
 
     fn ended(&mut self, ending: Ending) {
         let lost: Vec<(u64, String)> = match ending {
-            Ending::One { name, status, cause } => {
-                let named = self.standing.iter().find(|(_, standing)| standing.name.as_str() == name);
-                named
+            Ending::One { name, pid, status, cause } => {
+                // A creation that was begun anew has ended what it made before under the same name.
+                let is_it = |standing: &Standing| standing.name.as_str() == name && standing.pid == Some(pid);
+                let found = self.standing.iter().find(|(_, standing)| is_it(standing));
+                found
                     .map(|(number, standing)| (*number, self.last_words(standing, status, cause)))
                     .into_iter()
                     .collect()
@@ -414,13 +427,12 @@ impl<R: Runtime> Driver<R> {
             if connected.listens && of_weaver.state == InstanceState::Creating {
                 listening.push(instance);
             }
-            if let (true, Some((pid, open)), Some(address)) =
-                (slow, &mut standing.inherited, of_weaver.address)
+            if let (true, 1.., Some(pid), Some(address)) =
+                (slow, standing.inherited, standing.pid, of_weaver.address)
             {
-                *open = inherited::connections(*pid, address.port());
+                standing.inherited = inherited::connections(pid, address.port());
             }
-            standing.inherited = standing.inherited.filter(|(_, open)| *open > 0);
-            let open = connected.open.max(standing.inherited.map_or(0, |(_, open)| open));
+            let open = connected.open.max(standing.inherited);
             let known = of_weaver.memory_bytes;
             let memory_bytes = if known == 0 || slow {
                 self.tools.runtime.usage(cgroup).map_or(known, |usage| usage.memory_bytes)
@@ -430,6 +442,12 @@ impl<R: Runtime> Driver<R> {
             readings.push(Reading { instance, open, memory_bytes });
         }
         listening.into_iter().for_each(|instance| self.feed(Input::Listening { instance }));
+        if slow {
+            let cause = "its program ended; containerd has not told how";
+            for instance in self.extinct() {
+                self.feed(Input::Failed { instance, cause: cause.to_owned() });
+            }
+        }
         // Callers that gave up make room for others.
         let gone: Vec<u64> =
             self.waiters.iter().filter(|(_, reply)| reply.is_closed()).map(|(id, _)| *id).collect();
@@ -438,5 +456,19 @@ impl<R: Runtime> Driver<R> {
             self.feed(Input::Withdrawn { waiter });
         }
         self.feed(Input::Tick(readings));
+    }
+
+    /// Instances without a process at two slow beats in a row. containerd's word comes sooner and says more, but not while
+    /// it is away.
+    fn extinct(&mut self) -> Vec<u64> {
+        let mut extinct = Vec::new();
+        for (&instance, standing) in &mut self.standing {
+            let empty = standing.cgroup.as_ref().is_some_and(|cgroup| !self.tools.runtime.lives(cgroup));
+            if empty && standing.was_empty {
+                extinct.push(instance);
+            }
+            standing.was_empty = empty;
+        }
+        extinct
     }
 }

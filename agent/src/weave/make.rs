@@ -11,7 +11,7 @@ use super::driver::{Report, Tools};
 use super::network::Attachment;
 use crate::config::Segment;
 use crate::metrics;
-use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, RuntimeError};
+use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, InstanceState, Runtime, RuntimeError};
 
 /// Pause before another try while containerd does not answer.
 const RETRY: Duration = Duration::from_millis(100);
@@ -72,8 +72,8 @@ pub(super) async fn make<R: Runtime>(
     let address = SocketAddr::from((attachment.ip, rules.port));
     watch(tools, instance, segment, name, &made.cgroup, address);
     // The driver outlives its tasks; if it is gone the process ends, and the next start adopts or removes.
-    let _ = created.send(Report::Created { instance, address, cgroup: made.cgroup }).await;
-    tools.runtime.start(name).await.map_err(|error| error.to_string())?;
+    let _ = created.send(Report::Created { instance, address, cgroup: made.cgroup, pid: made.pid }).await;
+    start(tools, name, until).await.map_err(|error| error.to_string())?;
     metrics::created(&rules.name, began.elapsed());
     Ok(())
 }
@@ -123,8 +123,33 @@ where
     }
 }
 
+/// Lets it run. What was made and is watched stays as it is while containerd is away: only the word is said again.
+async fn start<R: Runtime>(tools: &Tools<R>, name: &InstanceId, until: Instant) -> Result<(), RuntimeError> {
+    let mut outcome = tools.runtime.start(name).await;
+    while matches!(outcome, Err(RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. }))
+        && Instant::now() < until
+    {
+        sleep(RETRY).await;
+        outcome = tools.runtime.start(name).await;
+        // It was started unheard.
+        if matches!(outcome, Err(RuntimeError::Refused { .. })) && runs(tools, name).await? {
+            return Ok(());
+        }
+    }
+    outcome
+}
+
+async fn runs<R: Runtime>(tools: &Tools<R>, name: &InstanceId) -> Result<bool, RuntimeError> {
+    let all = tools.runtime.list().await?;
+    Ok(all.iter().any(|instance| instance.id == *name && instance.state == InstanceState::Running))
+}
+
 /// Removes everything of an instance; what is gone already is no error.
 pub(super) async fn clear<R: Runtime>(tools: &Tools<R>, name: &InstanceId) -> Result<(), String> {
+    // Until then nothing was begun, and a containerd that is away need not be waited for.
+    if !*tools.known.borrow() {
+        return Ok(());
+    }
     tools.runtime.remove(name).await.map_err(|error| error.to_string())?;
     tools.network.detach(name).await.map_err(|error| error.to_string())
 }
