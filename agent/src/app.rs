@@ -45,9 +45,10 @@ const PULSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting: state, kernel, network, sockets. A containerd that is away does not: it is waited for.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    crate::kernel::privileges()?;
     let config = Arc::new(config);
     let clock = Clock::start();
-    let epoch = format!("{:x}", clock.now_ms() / 1000 & 0xff_ffff);
+    let epoch = format!("{:x}", (clock.now_ms() / 1000) & 0xff_ffff);
     let ready = Arc::new(AtomicBool::new(false));
     let handle = metrics::install().context("the metrics recorder")?;
     scrape::start(config.agent.metrics, Scrape { handle, ready: ready.clone() })?;
@@ -75,8 +76,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (trainer, model) = Trainer::new(store.clone());
 
     let listeners = listeners(&config, network.gateway())?;
-    let activators: Vec<Option<SocketAddr>> =
-        listeners.iter().map(|listener| listener.as_ref().and_then(|listener| listener.local_addr().ok())).collect();
+    let activators: Vec<Option<SocketAddr>> = listeners
+        .iter()
+        .map(|listener| listener.as_ref().and_then(|listener| listener.local_addr().ok()))
+        .collect();
     let names: Vec<String> = config.segments.iter().map(|segment| segment.name.clone()).collect();
     let addresses: Vec<SocketAddr> = config.segments.iter().map(|segment| segment.address).collect();
 
@@ -107,7 +110,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
 
     let keep_alive_ms = config.policy.keep_alive.as_millis() as u64;
-    let learning = Learn::new(names.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
+    let learning =
+        Learn::new(names.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
     let identities = Identities::new(names.iter().map(String::as_str));
     let outlets = Outlets { weave: weave.clone(), learn: learned.clone(), lessons };
     let predicting = Predict::new(identities, model, containers.clone(), store, outlets, clock);
@@ -140,7 +144,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     for (segment, listener) in listeners.into_iter().enumerate() {
         let Some(listener) = listener else { continue };
         let name = names[segment].as_str().into();
-        let (weave, learn, own, places) = (weave.clone(), learned.clone(), kernel.own.clone(), places.clone());
+        let (weave, learn, own, places) =
+            (weave.clone(), learned.clone(), kernel.own.clone(), places.clone());
         tasks.spawn(Activator { segment, name, weave, learn, own, places, clock }.run(listener));
     }
     let serving = tokio::spawn(control::serve(control, socket, drained.wait()));
@@ -197,7 +202,6 @@ async fn network(config: &Config) -> anyhow::Result<Arc<Network>> {
         bridge: config.network.bridge.clone(),
         base: subnet.base(),
         prefix_len: subnet.prefix(),
-        run_dir: config.agent.run.join("netns"),
     };
     Ok(Arc::new(Network::open(settings).await.context("[network]")?))
 }
@@ -297,7 +301,9 @@ async fn read_captures(
     loop {
         let segment = match ring.next().await {
             Ok(segment) => segment,
-            Err(error) => return tracing::error!(%error, "the kernel's ring cannot be read; weft sees nothing"),
+            Err(error) => {
+                return tracing::error!(%error, "the kernel's ring cannot be read; weft sees nothing");
+            }
         };
         for event in capture.take(&segment) {
             let event = Box::new(event);
@@ -316,7 +322,9 @@ async fn read_listens(mut ring: ListenRing, listening: mpsc::Sender<(u64, u16)>)
         match ring.next().await {
             Ok(listen) if listening.send((listen.cgroup_id, listen.port)).await.is_ok() => {}
             Ok(_) => return,
-            Err(error) => return tracing::error!(%error, "the kernel's ring cannot be read; nothing becomes ready"),
+            Err(error) => {
+                return tracing::error!(%error, "the kernel's ring cannot be read; nothing becomes ready");
+            }
         }
     }
 }

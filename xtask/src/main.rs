@@ -1,6 +1,7 @@
 //! The developer's commands: `cargo xtask COMMAND`. In: arguments. Out: what each step does and what came of it; exit
 //! 0 done, 1 failed, 2 wrong use. Everything beyond cargo and a C compiler is installed by `setup`, or named.
 
+mod bench;
 mod ci;
 mod command;
 mod demo;
@@ -34,6 +35,8 @@ enum Task {
     DemoPlayer,
     /// Run every test; the system tests need root
     Test(test::Arguments),
+    /// Measure weft against a reference; as root
+    Bench(bench::Arguments),
     /// Check the repository's own rules
     Tidy(tidy::Arguments),
     /// Run what every change must pass: format, lints, rules, tests
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::DemoPlayer => demo::play(),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Ci => ci::run(),
     });

@@ -60,7 +60,7 @@ pub(crate) fn ready(purposes: &[Purpose]) -> Result<()> {
         bail!("{}", lacks.instructions());
     }
     let names: Vec<_> = purposes.iter().map(|purpose| format!("{purpose:?}").to_lowercase()).collect();
-    println!("setup: ready for {}", names.join(", "));
+    eprintln!("setup: ready for {}", names.join(", "));
     Ok(())
 }
 

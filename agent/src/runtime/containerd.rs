@@ -36,7 +36,7 @@ use self::call::{ANSWER_BYTES_MAX, Door, Failure, Purpose, or_absent};
 use self::images::Images;
 use super::{
     Adopted, Cgroup, CgroupTree, Created, ImageInfo, ImageRef, InstanceId, InstanceSpec, InstanceState,
-    Phase, Prepared, Runtime, RuntimeError, RuntimeEvent, Usage,
+    Phase, Runtime, RuntimeError, RuntimeEvent, Usage,
 };
 
 mod call;
@@ -78,6 +78,14 @@ pub struct Containerd {
     door: Door,
     images: Images,
     cgroups: CgroupTree,
+}
+
+/// An instance that has its lease, snapshot and container, and no task.
+#[derive(Debug)]
+pub struct Prepared {
+    id: InstanceId,
+    rootfs: Vec<Mount>,
+    phases: Vec<(Phase, std::time::Duration)>,
 }
 
 /// The part of the runc shim's options that weft sets (`containerd.runc.v1.Options`).
@@ -141,7 +149,11 @@ impl Containerd {
     }
 
     /// Hands on the outcome of a step; after a failure nothing of the instance is to be left.
-    async fn or_remove<T>(&self, id: &InstanceId, outcome: Result<T, RuntimeError>) -> Result<T, RuntimeError> {
+    async fn or_remove<T>(
+        &self,
+        id: &InstanceId,
+        outcome: Result<T, RuntimeError>,
+    ) -> Result<T, RuntimeError> {
         if outcome.is_err()
             && let Err(left) = self.remove(id).await
         {
@@ -162,7 +174,11 @@ impl Containerd {
         }
     }
 
-    async fn prepare_snapshot(&self, spec: &InstanceSpec, image: &ImageInfo) -> Result<Vec<Mount>, RuntimeError> {
+    async fn prepare_snapshot(
+        &self,
+        spec: &InstanceSpec,
+        image: &ImageInfo,
+    ) -> Result<Vec<Mount>, RuntimeError> {
         match self.prepare_on(spec, &image.chain_id).await {
             // The layers were there when the image was read, and have been collected with it. It may have been
             // imported anew since.
@@ -280,6 +296,8 @@ impl Containerd {
 }
 
 impl Runtime for Containerd {
+    type Prepared = Prepared;
+
     async fn ready(&self) -> Result<(), RuntimeError> {
         let purpose = Purpose::book("ask the version of containerd for", self.door.namespace());
         self.door.call(purpose, self.door.client().version().version(self.door.request(()))).await?;
@@ -367,6 +385,10 @@ impl Runtime for Containerd {
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError> {
         let subject = cgroup.path.display().to_string();
         self.cgroups.usage(cgroup).map_err(|source| RuntimeError::Cgroup { subject, source })
+    }
+
+    fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {
+        self.cgroups.ran_out_of_memory(cgroup)
     }
 
     fn lives(&self, cgroup: &Cgroup) -> bool {

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::kernel::{Connections, RouteTable};
 use crate::learn;
 use crate::metrics;
-use crate::runtime::{Cgroup, InstanceId, Runtime};
+use crate::runtime::{Cgroup, ExitCause, InstanceId, Runtime};
 
 /// Messages that wait for the driver.
 pub const MESSAGES_MAX: usize = 4096;
@@ -171,10 +171,14 @@ impl<R: Runtime> Driver<R> {
         let (text, cgroup_id) = (name.to_string(), cgroup.id);
         let before: Vec<u64> = self.weaver.instances.keys().copied().collect();
         self.feed(Input::Adopted { name: text, segment, address, cgroup_id });
-        let Some(number) = self.weaver.instances.keys().find(|number| !before.contains(number)).copied() else { return };
+        let Some(number) = self.weaver.instances.keys().find(|number| !before.contains(number)).copied()
+        else {
+            return;
+        };
         watch(&self.tools, number, segment, &name, &cgroup, address);
         let inherited = Some((pid, inherited::connections(pid, address.port())));
-        self.standing.insert(number, Standing { name, cgroup: Some(cgroup), making: Arc::default(), inherited });
+        self.standing
+            .insert(number, Standing { name, cgroup: Some(cgroup), making: Arc::default(), inherited });
     }
 
     /// Runs until every sender is gone or a drain is complete.
@@ -230,7 +234,9 @@ impl<R: Runtime> Driver<R> {
             instances: self.weaver.instances.values().cloned().collect(),
             graphs: self.weaver.graphs.values().cloned().collect(),
             trouble: self.weaver.trouble.clone(),
-            waiting: (0..self.weaver.rules.segments.len()).map(|segment| self.weaver.waiting(segment)).collect(),
+            waiting: (0..self.weaver.rules.segments.len())
+                .map(|segment| self.weaver.waiting(segment))
+                .collect(),
             cold_ms: self.weaver.cold_ms.clone(),
             reserved_bytes: self.weaver.reserved_bytes(),
         }
@@ -348,7 +354,8 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn listening(&mut self, cgroup_id: u64, port: u16) {
-        let of_cgroup = |standing: &Standing| standing.cgroup.as_ref().is_some_and(|cgroup| cgroup.id == cgroup_id);
+        let of_cgroup =
+            |standing: &Standing| standing.cgroup.as_ref().is_some_and(|cgroup| cgroup.id == cgroup_id);
         match self.standing.iter().find(|(_, standing)| of_cgroup(standing)).map(|(number, _)| *number) {
             Some(instance) => {
                 let segment = self.weaver.instances.get(&instance).map(|instance| instance.segment);
@@ -365,22 +372,33 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn ended(&mut self, ending: Ending) {
-        let (lost, cause): (Vec<u64>, _) = match ending {
-            Ending::One { name, cause } => {
-                let named = |(_, standing): &(&u64, &Standing)| standing.name.as_str() == name;
-                (self.standing.iter().find(named).map(|(number, _)| *number).into_iter().collect(), cause)
+        let lost: Vec<(u64, String)> = match ending {
+            Ending::One { name, status, cause } => {
+                let named = self.standing.iter().find(|(_, standing)| standing.name.as_str() == name);
+                named
+                    .map(|(number, standing)| (*number, self.last_words(standing, status, cause)))
+                    .into_iter()
+                    .collect()
             }
             Ending::Any => {
                 let dead = |standing: &Standing| {
                     standing.cgroup.as_ref().is_some_and(|cgroup| !self.tools.runtime.lives(cgroup))
                 };
-                let dead = self.standing.iter().filter(|(_, standing)| dead(standing)).map(|(number, _)| *number);
-                (dead.collect(), "its program ended while containerd was away".to_owned())
+                let dead = self.standing.iter().filter(|(_, standing)| dead(standing));
+                dead.map(|(number, _)| (*number, "its program ended while containerd was away".to_owned()))
+                    .collect()
             }
         };
-        for instance in lost {
-            self.feed(Input::Failed { instance, cause: cause.clone() });
+        for (instance, cause) in lost {
+            self.feed(Input::Failed { instance, cause });
         }
+    }
+
+    fn last_words(&self, standing: &Standing, status: u32, cause: ExitCause) -> String {
+        let killed = |cgroup: &Cgroup| self.tools.runtime.ran_out_of_memory(cgroup);
+        let memory = cause == ExitCause::OutOfMemory || standing.cgroup.as_ref().is_some_and(killed);
+        let why = if memory { " after it ran out of memory" } else { "" };
+        format!("its program ended with status {status}{why}")
     }
 
     fn beat(&mut self) {
@@ -396,7 +414,9 @@ impl<R: Runtime> Driver<R> {
             if connected.listens && of_weaver.state == InstanceState::Creating {
                 listening.push(instance);
             }
-            if let (true, Some((pid, open)), Some(address)) = (slow, &mut standing.inherited, of_weaver.address) {
+            if let (true, Some((pid, open)), Some(address)) =
+                (slow, &mut standing.inherited, of_weaver.address)
+            {
                 *open = inherited::connections(*pid, address.port());
             }
             standing.inherited = standing.inherited.filter(|(_, open)| *open > 0);
@@ -411,7 +431,8 @@ impl<R: Runtime> Driver<R> {
         }
         listening.into_iter().for_each(|instance| self.feed(Input::Listening { instance }));
         // Callers that gave up make room for others.
-        let gone: Vec<u64> = self.waiters.iter().filter(|(_, reply)| reply.is_closed()).map(|(id, _)| *id).collect();
+        let gone: Vec<u64> =
+            self.waiters.iter().filter(|(_, reply)| reply.is_closed()).map(|(id, _)| *id).collect();
         for waiter in gone {
             self.waiters.remove(&waiter);
             self.feed(Input::Withdrawn { waiter });

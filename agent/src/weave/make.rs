@@ -17,7 +17,14 @@ use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, Runtim
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Begins to watch an instance: its name, its syscalls, its sockets.
-pub(super) fn watch<R>(tools: &Tools<R>, number: u64, segment: usize, name: &InstanceId, cgroup: &Cgroup, address: SocketAddr) {
+pub(super) fn watch<R>(
+    tools: &Tools<R>,
+    number: u64,
+    segment: usize,
+    name: &InstanceId,
+    cgroup: &Cgroup,
+    address: SocketAddr,
+) {
     tools.containers.appeared(cgroup.id, number, name.as_str(), segment);
     if let Err(error) = tools.connections.watch(cgroup.id, address.port()) {
         tracing::error!(%error, instance = %name, "its connections cannot be counted");
@@ -44,10 +51,8 @@ pub(super) async fn make<R: Runtime>(
     let spec = spec(rules, name, graph, &attachment);
     let until = began + rules.start_timeout;
     // The process alone needs the network: everything before it is made meanwhile.
-    let (attached, prepared) = tokio::join!(
-        tools.network.attach(&attachment),
-        again(tools, name, until, || tools.runtime.prepare(&spec)),
-    );
+    let (attached, prepared) =
+        tokio::join!(tools.network.attach(name), again(tools, name, until, || tools.runtime.prepare(&spec)),);
     attached.map_err(|error| error.to_string())?;
     let prepared = prepared.map_err(|error| error.to_string())?;
     let made = match tools.runtime.create(prepared).await {

@@ -70,10 +70,6 @@ timeoutSeconds: 2
 
 {{/* What the schema cannot say, told before anything is installed. */}}
 {{- define "weft.check" -}}
-{{- $agent := .Values.config.agent -}}
-{{- if not (hasPrefix (printf "%s/" $agent.run) $agent.socket) -}}
-{{- fail (printf "config.agent.socket: %s is not in config.agent.run, and nothing else is writable. Put it into %s" $agent.socket $agent.run) -}}
-{{- end -}}
 {{- if and .Values.metrics.podMonitor.enabled (include "weft.metricsAreLocal" .) -}}
 {{- fail (printf "metrics.podMonitor.enabled: nothing outside the node reaches %s. Set metrics.address to 0.0.0.0" .Values.metrics.address) -}}
 {{- end -}}

@@ -48,7 +48,7 @@ pub(super) fn command() -> String {
 /// If the folder cannot be made, or what `mount` said.
 pub(super) fn mount() -> Result<()> {
     let place = place(&mounts());
-    println!("setup: {}", command());
+    eprintln!("setup: {}", command());
     std::fs::create_dir_all(Path::new(place)).with_context(|| format!("the folder {place}"))?;
     run(&mut mounting(place)).context("a container needs the right to mount (CAP_SYS_ADMIN)")
 }

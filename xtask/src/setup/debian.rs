@@ -50,7 +50,7 @@ pub(super) fn has_lists() -> bool {
 /// # Errors
 /// What apt said.
 pub(super) fn update() -> Result<()> {
-    println!("setup: apt-get update");
+    eprintln!("setup: apt-get update");
     apt(&["update"], SERVICES_RULE)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn install(names: &[&str]) -> Result<()> {
     }
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(names);
-    println!("setup: apt-get {}", arguments.join(" "));
+    eprintln!("setup: apt-get {}", arguments.join(" "));
     apt(&arguments, SERVICES_RULE)
 }
 
@@ -91,7 +91,7 @@ fn apt(arguments: &[&str], rule: &str) -> Result<()> {
     for line in BufReader::new(reader).split(b'\n') {
         let line = String::from_utf8_lossy(&line.context("apt's output")?).into_owned();
         if is_progress(&line) {
-            println!("  {line}");
+            eprintln!("  {line}");
         }
         lines.push(line);
     }

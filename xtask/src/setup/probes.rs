@@ -67,6 +67,6 @@ pub(super) fn linker_command() -> String {
 /// # Errors
 /// What cargo said.
 pub(super) fn install_linker() -> Result<()> {
-    println!("setup: {} (a minute or two)", linker_command());
+    eprintln!("setup: {} (a minute or two)", linker_command());
     run(&mut linker())
 }
