@@ -8,7 +8,7 @@ use serde_json::Value;
 use weft_tests::agent::{Agent, Builder, Segment};
 use weft_tests::http::Request;
 use weft_tests::load::Load;
-use weft_tests::wait::wait_for;
+use weft_tests::wait::{let_pass, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -133,7 +133,7 @@ fn a_creation_that_loses_containerd_at_any_moment_succeeds_when_it_is_back() -> 
         let reply = thread::scope(|scope| {
             let asked = scope.spawn(|| caller.send(&request));
             // From before the lease to after the start of the program.
-            thread::sleep(Duration::from_millis(20 * index as u64));
+            let_pass(Duration::from_millis(20 * index as u64));
             agent.containerd_mut()?.kill9()?;
             agent.containerd_mut()?.start_again()?;
             asked.join().expect("the thread does not panic")
