@@ -161,12 +161,16 @@ impl Lacks {
         for component in &self.components {
             line(component, "checks the format and the lints");
         }
-        text += if is_root() { "To get it, run:\n" } else { "To get it, run as root:\n" };
+        text += match (debian::is_debian(), is_root()) {
+            (false, _) => "On Debian 12 one would run, as root:\n",
+            (true, false) => "To get it, run as root:\n",
+            (true, true) => "To get it, run:\n",
+        };
         for command in self.commands() {
             let _ = writeln!(text, "  {command}");
         }
         if !debian::is_debian() {
-            text += "The packages are named as Debian 12 names them; install your system's packages of the same tools.\n";
+            text += "Here, install your system's packages of the same tools.\n";
         }
         text
     }

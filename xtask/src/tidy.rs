@@ -65,6 +65,7 @@ const RULES: &[Rule] = &[
     doors::purity,
     doors::metric_names,
     metrics_doc::is_current,
+    metrics_doc::names_exist,
     config_doc::is_current,
     links::resolve,
     links::changelog,

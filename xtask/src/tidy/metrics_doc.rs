@@ -34,6 +34,38 @@ pub(super) fn is_current(tree: &Tree) -> Vec<Violation> {
     compare(tree, generated(tree), SOURCE)
 }
 
+/// Documents and the chart speak of no metric that is not there.
+pub(super) fn names_exist(tree: &Tree) -> Vec<Violation> {
+    let metrics = tree.text(SOURCE).map(listed).and_then(Result::ok).unwrap_or_default();
+    let speaks = |path: &str| [".md", ".yaml", ".txt", ".tpl"].iter().any(|ending| path.ends_with(ending));
+    let mut violations = Vec::new();
+    for file in tree.files.iter().filter(|file| speaks(&file.path)) {
+        for (index, line) in file.text.lines().enumerate() {
+            for name in metrics_in(line).filter(|name| !metrics.iter().any(|metric| metric.name == *name)) {
+                let cause = format!("there is no metric `{name}`");
+                violations.push(Violation::new(
+                    &file.path,
+                    index + 1,
+                    cause,
+                    format!("See `ALL` in {SOURCE}"),
+                ));
+            }
+        }
+    }
+    violations
+}
+
+/// Words that can only be names of metrics, by how they begin and end; what a histogram adds is taken off.
+fn metrics_in(line: &str) -> impl Iterator<Item = &str> {
+    let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let plain = words.map(|word| {
+        let parts = ["_bucket", "_sum", "_count"];
+        parts.iter().find_map(|part| word.strip_suffix(part)).unwrap_or(word)
+    });
+    let ends = |word: &&str| ["_total", "_seconds", "_bytes"].iter().any(|end| word.ends_with(end));
+    plain.filter(|word| word.starts_with("weft_")).filter(ends)
+}
+
 /// The document.
 pub(super) fn generated(tree: &Tree) -> Generated {
     Generated { path: TARGET, text: written(tree.text(SOURCE).unwrap_or_default()) }
@@ -66,20 +98,31 @@ fn kind(name: &str) -> &'static str {
     }
 }
 
-/// The rows of the table.
+/// The rows of the table: pairs of texts, however rustfmt breaks them into lines.
 fn listed(source: &str) -> Result<Vec<Metric<'_>>, Violation> {
     let missing =
         || Violation::new(SOURCE, 1, format!("there is no `{TABLE}`"), "Keep the list of all metrics there");
-    let mut lines = source.lines().enumerate().skip_while(|(_, line)| *line != TABLE);
-    lines.next().ok_or_else(missing)?;
-    let mut metrics = Vec::new();
-    for (index, line) in lines.take_while(|(_, line)| *line != "];") {
-        let row = line.trim().strip_prefix("(\"").and_then(|row| row.strip_suffix("\"),"));
-        let Some((name, help)) = row.and_then(|row| row.split_once("\", \"")) else {
-            let remedy = "Write `(\"name\", \"help\"),` on one line";
-            return Err(Violation::new(SOURCE, index + 1, "this is no row of the list", remedy));
-        };
-        metrics.push(Metric { name, help, line: index + 1 });
+    let from = source.find(TABLE).ok_or_else(missing)? + TABLE.len();
+    let table = source[from..].split("\n];").next().unwrap_or_default();
+    let mut metrics: Vec<Metric<'_>> = Vec::new();
+    let mut line = source[..from].lines().count();
+    let mut name = None;
+    // Between quotes, every second part is a text.
+    for (index, part) in table.split('"').enumerate() {
+        match (index % 2, name) {
+            (1, None) => name = Some((part, line)),
+            (1, Some((name, line))) => metrics.push(Metric { name, help: part, line }),
+            (_, Some(_)) if part.contains(')') => name = None,
+            _ => {}
+        }
+        line += part.matches('\n').count();
+    }
+    let unhelpful =
+        metrics.iter().find(|metric| !metric.name.starts_with("weft_") || metric.help.contains('\\'));
+    if let Some(metric) = unhelpful {
+        let cause = format!("`{}` is no row of the list", metric.name);
+        let remedy = "Write `(\"weft_name\", \"help\")`, without escapes";
+        return Err(Violation::new(SOURCE, metric.line, cause, remedy));
     }
     Ok(metrics)
 }
@@ -162,6 +205,22 @@ mod tests {
         assert!(error.cause.contains("weft_b") && error.line == 4, "{error}");
         let error = written(&source(&FUNCTIONS.replace("weft_b", "weft_c"))).unwrap_err();
         assert!(error.cause.contains("weft_c"), "{error}");
+    }
+
+    #[test]
+    fn a_row_may_be_broken_into_lines() {
+        let broken = source(FUNCTIONS)
+            .replace("(\"weft_b\", \"Now\"),", "(\n        \"weft_b\",\n        \"Now\",\n    ),");
+        assert_eq!(written(&broken).unwrap(), written(&source(FUNCTIONS)).unwrap());
+    }
+
+    #[test]
+    fn a_document_that_speaks_of_no_metric_s_name_is_told() {
+        let source = source(FUNCTIONS);
+        let text = "rate(weft_a_total[5m])\n`weft_c_seconds_bucket`, the crate weft_models\n";
+        let tree = Tree::of(&[(SOURCE, &source), ("docs/a.md", text), ("agent/src/b.rs", text)]);
+        let [one] = &names_exist(&tree)[..] else { panic!("{:?}", names_exist(&tree)) };
+        assert_eq!((one.path.as_str(), one.line), ("docs/a.md", 2));
     }
 
     #[test]

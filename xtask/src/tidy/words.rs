@@ -33,7 +33,9 @@ const PAUSES_ALLOWED: &[&str] = &[
 
 /// Paths of one machine, and hosts that only its owner knows to be reachable.
 const PLACES: &[&str] = &[
-    concat!("/wo", "rk/"),
+    concat!("/wo", "rk/main"),
+    concat!("/wo", "rk/shared"),
+    concat!("/wo", "rk/."),
     concat!("/ro", "ot/.cargo"),
     concat!("/fa", "rm"),
     concat!("/tm", "p/w/"),
@@ -139,8 +141,7 @@ mod tests {
 
     #[test]
     fn places_of_one_machine_are_told_in_every_file_but_cargo_s_own() {
-        let text =
-            format!("cd {}main\nhttp://host.example/{}\nsee {}\n", PLACES[0], &PLACES[2][1..], PLACES[4]);
+        let text = format!("cd {}\nhttp://host.example/{}\nsee {}\n", PLACES[0], &PLACES[4][1..], PLACES[6]);
         let inner = format!("/home/me{}\n", PLACES[0]);
         let tree = Tree::of(&[("a.md", &text), ("Cargo.lock", &text), ("b.md", &inner)]);
         let places: Vec<_> =
