@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn a_row_may_be_broken_into_lines() {
-        let broken = source(FUNCTIONS)
-            .replace("(\"weft_b\", \"Now\"),", "(\n        \"weft_b\",\n        \"Now\",\n    ),");
+        let broken =
+            source(FUNCTIONS).replace("(\"weft_a", "(\n        \"weft_a").replace(" y\"),", " y\",\n    ),");
         assert_eq!(written(&broken).unwrap(), written(&source(FUNCTIONS)).unwrap());
     }
 
