@@ -60,8 +60,9 @@ fn summary(outcomes: &[Outcome]) -> String {
 
 fn format() -> Result<()> {
     let workspace = run_command(&mut cargo(["fmt", "--all", "--check"]));
-    // The programs stand outside the workspace.
-    let programs = run_command(&mut cargo(["fmt", "--check", "--manifest-path", "ebpf/probes/Cargo.toml"]));
+    // The programs stand outside the workspace, and their compiler's edition must not give them a style of their own.
+    let mut programs = cargo(["fmt", "--check", "--manifest-path", "ebpf/probes/Cargo.toml"]);
+    let programs = run_command(programs.args(["--", "--style-edition", "2024"]));
     workspace.and(programs)
 }
 
