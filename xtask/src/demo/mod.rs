@@ -40,9 +40,12 @@ pub(crate) struct Arguments {
     /// What users and sessions are drawn from
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// How long each of the two phases lasts, in seconds
+    /// How long weft only watches, in seconds
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(20..=3600))]
+    watch: u64,
+    /// How long it weaves, in seconds
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(20..=3600))]
-    phase: u64,
+    weave: u64,
     /// Only draw the picture of the last run again
     #[arg(long)]
     redraw: bool,
@@ -87,9 +90,9 @@ fn story(arguments: &Arguments, weft: &Path, output: &Path, stop: &Stop) -> Resu
     fs::remove_file(archive)?;
     stop.check()?;
     progress.stage(&format!("{USERS} users come to the shop; weft watches and learns"));
-    let phase1 = act(&mut stage, arguments, 1, stop)?;
+    let phase1 = act(&mut stage, arguments, false, stop)?;
     progress.stage("the same users come again, to other sessions; weft weaves");
-    let phase2 = act(&mut stage, arguments, 2, stop)?;
+    let phase2 = act(&mut stage, arguments, true, stop)?;
     progress.stage("end everything");
     stage.close()?;
     progress.stage("nothing is left on the machine; draw what happened");
@@ -108,16 +111,16 @@ fn story(arguments: &Arguments, weft: &Path, output: &Path, stop: &Stop) -> Resu
     Ok(())
 }
 
-fn act(stage: &mut Stage, arguments: &Arguments, phase: u64, stop: &Stop) -> Result<Phase> {
-    let length = Duration::from_secs(arguments.phase);
+fn act(stage: &mut Stage, arguments: &Arguments, weaving: bool, stop: &Stop) -> Result<Phase> {
+    let (first, second) = (Duration::from_secs(arguments.watch), Duration::from_secs(arguments.weave));
+    let phase = if weaving { first..first + second } else { Duration::ZERO..first };
     let part = |number| {
         let user = User::new(arguments.seed, number);
-        Part { user: number, token: user.token(), sessions: user.sessions(arguments.seed, phase, length) }
+        Part { user: number, token: user.token(), sessions: user.sessions(arguments.seed, &phase) }
     };
     let plan: Vec<_> = (0..USERS).map(part).collect();
-    let weaving = phase == 2;
     let name = if weaving { "weaving " } else { "watching" };
-    stage.play(&Act { name, weaving, length, plan: &plan }, stop)
+    stage.play(&Act { name, weaving, length: phase.end - phase.start, plan: &plan }, stop)
 }
 
 /// The first few requests that failed, in words.

@@ -3,6 +3,7 @@
 //!
 //! Most only look at pages of the front. The others each have a way of their own through the shop, mostly keep to it,
 //! and now and then wander off or leave early; whoever knows them knows what they ask for next.
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -113,8 +114,8 @@ impl User {
             number,
             route: route(&mut dice),
             pause: dice.between(1_200, 2_400),
-            // Longer than a session lasts in the agent's eyes, so that one is told from the next.
-            period: dice.between(44_000, 58_000),
+            // The agent takes a user who was silent for 30 seconds for gone; so are these between two sessions.
+            period: dice.between(40_000, 46_000),
         }
     }
 
@@ -123,19 +124,18 @@ impl User {
         format!("user-{:03}", self.number)
     }
 
-    /// The sessions that this user plays in a phase of this length. The clock goes on from one phase to the next, as
-    /// the user does not know of them.
-    pub(super) fn sessions(&self, seed: u64, phase: u64, length: Duration) -> Vec<Session> {
+    /// The sessions that this user plays in a phase, which is a stretch of the demo's own time. That goes on from one
+    /// phase to the next, as users do not know of phases.
+    pub(super) fn sessions(&self, seed: u64, phase: &Range<Duration>) -> Vec<Session> {
         let mut dice = Dice::new([seed, 2, u64::from(self.number)]);
-        let (begin, end) = (length * (phase - 1) as u32, length * phase as u32);
         let mut at = dice.between(0, self.period.as_millis() as u64);
         let mut sessions = Vec::new();
-        while at < end {
+        while at < phase.end {
             let steps = self.steps(&mut dice);
-            if at >= begin && at + LAST_START < end {
-                sessions.push(Session { at: at - begin, steps });
+            if at >= phase.start && at + LAST_START < phase.end {
+                sessions.push(Session { at: at - phase.start, steps });
             }
-            at += self.period.mul_f64(dice.jitter());
+            at += self.period.mul_f64(1.0 + (dice.jitter() - 1.0) / 2.0);
         }
         sessions
     }
@@ -203,23 +203,24 @@ mod tests {
 
     use super::*;
 
-    const LENGTH: Duration = Duration::from_secs(100);
+    const FIRST: Range<Duration> = Duration::ZERO..Duration::from_secs(120);
+    const SECOND: Range<Duration> = Duration::from_secs(120)..Duration::from_secs(220);
 
-    fn all(seed: u64, phase: u64) -> Vec<Vec<Session>> {
-        (0..USERS).map(|number| User::new(seed, number).sessions(seed, phase, LENGTH)).collect()
+    fn all(seed: u64, phase: &Range<Duration>) -> Vec<Vec<Session>> {
+        (0..USERS).map(|number| User::new(seed, number).sessions(seed, phase)).collect()
     }
 
     #[test]
     fn the_same_seed_gives_the_same_users_and_sessions_and_another_gives_others() {
-        assert_eq!(all(7, 1), all(7, 1));
-        assert_ne!(all(7, 1), all(8, 1));
-        assert_ne!(all(7, 1), all(7, 2), "a phase is not the other one again");
+        assert_eq!(all(7, &FIRST), all(7, &FIRST));
+        assert_ne!(all(7, &FIRST), all(8, &FIRST));
+        assert_ne!(all(7, &FIRST), all(7, &SECOND), "a phase is not the other one again");
     }
 
     #[test]
     fn every_user_comes_in_each_phase_and_every_segment_is_asked_for() {
-        for phase in [1, 2] {
-            let sessions = all(7, phase);
+        for phase in [FIRST, SECOND] {
+            let sessions = all(7, &phase);
             assert!(sessions.iter().all(|one| !one.is_empty()));
             let steps = sessions.iter().flatten().flat_map(|session| &session.steps);
             let asked: BTreeSet<_> = steps.map(|step| step.page.segment.as_str()).collect();
@@ -231,11 +232,22 @@ mod tests {
     fn a_users_sessions_are_mostly_and_not_always_alike() {
         let (mut same, mut count) = (0, 0);
         for user in (0..USERS).map(|number| User::new(7, number)) {
-            for session in user.sessions(7, 1, LENGTH) {
+            for session in user.sessions(7, &FIRST) {
                 count += 1;
                 same += usize::from(session.steps.iter().map(|step| &step.page).eq(&user.route));
             }
         }
         assert!(same * 10 > count * 7 && same < count, "{same} of {count}");
+    }
+
+    #[test]
+    fn between_two_sessions_a_user_is_silent_for_longer_than_a_session_may_pause() {
+        let whole = FIRST.start..SECOND.end;
+        for sessions in all(7, &whole) {
+            for (one, next) in sessions.iter().zip(&sessions[1..]) {
+                let lasts: Duration = one.steps.iter().map(|step| step.pause).sum();
+                assert!(next.at - one.at - lasts > Duration::from_secs(30));
+            }
+        }
     }
 }
