@@ -122,7 +122,7 @@ impl Weaver {
             let draining = instance.state == InstanceState::Draining;
             instance.segment == segment && draining && instance.open < concurrency
         });
-        let instance = found.filter(|_| !self.draining)?;
+        let instance = found?;
         let used = instance.used_ms.is_some();
         instance.state = if used { InstanceState::Serving } else { InstanceState::Ready };
         let number = instance.number;

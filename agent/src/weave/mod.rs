@@ -4,11 +4,10 @@
 //!
 //! ```text
 //! instance:  creating ──listens──► ready ──first use──► serving ──idle──► draining ──no connection──► gone
-//!                │                   └───── nobody came in time ─────────────► ▲ │                     ▲
-//!                │                   ready or serving ◄── somebody came after all ┘                     │
-//!                └── failed, as any other may ──────────────────────────────────────────────────────────┘
-//! graph:     planned ──first instance──► weaving ◄──a further step──► ready ──first use──► serving
-//!                └── its steps are used or over, from whichever state ──► draining ──► gone
+//!            ready ──nobody came in time──► draining ──somebody came after all──► ready or serving
+//!            any ──failed──► gone
+//! graph:     planned ──first instance──► weaving ◄──a step joins──► ready ──first use──► serving
+//!            any ──all steps used or over──► draining ──► gone
 //! ```
 //!
 //! [`Weaver`] decides and does nothing; [`driver`] does and decides nothing.

@@ -279,6 +279,36 @@ fn a_request_that_finds_all_places_taken_has_a_further_instance_made() {
 }
 
 #[test]
+fn an_instance_on_its_way_out_whose_places_are_taken_is_not_brought_back() {
+    let mut story = Story::new(rules(1));
+    let first = story.warm(0);
+    story.wait(1_000);
+    story.connect(first);
+    story.connect(first);
+    story.beat();
+    assert_eq!(story.state(first), Some(InstanceState::Draining));
+    let waiter = story.demand(0);
+    assert_eq!((story.state(first), story.created(0).len()), (Some(InstanceState::Draining), 2));
+    story.listens(story.created(0)[1]);
+    story.admitted(waiter);
+}
+
+#[test]
+fn a_request_that_is_let_in_uses_the_instance_from_then_on() {
+    let mut story = Story::new(rules(1));
+    story.forecast(vec![step(0, 0.9, 100)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    let waiter = story.demand(0);
+    assert_eq!(story.admitted(waiter).instance, instance);
+    assert_eq!(story.state(instance), Some(InstanceState::Serving));
+    // Not connected yet: the next count does not know of it.
+    story.close(instance);
+    story.wait(950);
+    assert_eq!(story.state(instance), Some(InstanceState::Serving), "kept alive, whatever its forecast");
+}
+
+#[test]
 fn a_place_that_becomes_free_is_given_to_who_waits() {
     let mut story = Story::new(rules(1));
     let instance = story.warm(0);

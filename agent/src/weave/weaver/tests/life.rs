@@ -383,3 +383,33 @@ fn what_names_no_segment_or_instance_is_refused_or_left_aside() {
     story.feed(Input::Tick(vec![Reading { instance: 77, open: 1, memory_bytes: 1 }]));
     assert!(story.weaver.instances.is_empty());
 }
+
+#[test]
+fn a_creation_that_vanishes_as_the_node_drains_is_not_tried_again() {
+    let mut story = Story::new(rules(1));
+    let waiter = story.demand(0);
+    story.feed(Input::Drain);
+    story.feed(Input::Removed { instance: story.created(0)[0] });
+    assert!(story.refused(waiter).cause.contains("shutting down"));
+    assert!(story.weaver.is_empty());
+}
+
+#[test]
+fn who_waits_as_the_node_drains_gets_the_first_place_that_becomes_free() {
+    let mut story = Story::new(rules(1));
+    let first = story.warm(0);
+    story.connect(first);
+    story.connect(first);
+    story.beat();
+    let waiter = story.demand(0);
+    story.beat();
+    let second = story.created(0)[1];
+    story.feed(Input::Drain);
+    story.beat();
+    assert_eq!((story.state(first), story.answer(waiter)), (Some(InstanceState::Draining), None));
+    story.close(first);
+    story.beat();
+    assert_eq!(story.admitted(waiter).instance, first);
+    assert_eq!(story.state(first), Some(InstanceState::Draining));
+    assert_eq!(story.removed(), [second]);
+}
