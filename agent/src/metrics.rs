@@ -7,7 +7,8 @@ use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, g
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Bounds of the latency histograms, in seconds: from a redirect to a slow cold start.
-const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Sums that are no whole numbers. The recorder's counters are whole, so it keeps these as gauges; they are shown as
 /// the counters that they are.
@@ -29,7 +30,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("weft_reserved_bytes", "Memory reserved by all instances"),
     ("weft_budget_bytes", "Memory up to which instances are made ahead of demand"),
     ("weft_graphs", "Execution graphs that are planned, woven or serving"),
-    ("weft_create_seconds", "Time from the decision to make an instance to the start of its program, by segment"),
+    ("weft_create_seconds", "Time from the decision to make an instance to the start of its program"),
     ("weft_create_phase_seconds", "The same by step: image, lease, snapshot, container, task"),
     ("weft_held_seconds", "Time that the activator held a request, by segment"),
     ("weft_route_errors_total", "Routes that the kernel's table did not take"),
@@ -48,7 +49,8 @@ pub const ALL: &[(&str, &str)] = &[
 /// # Errors
 /// If one is installed already.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
+    let builder =
+        PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
     let handle = builder.install_recorder()?;
     for (name, help) in ALL {
         match () {

@@ -177,8 +177,7 @@ fn what_is_no_http_is_counted_and_passes_untouched() -> Result<()> {
     ];
     let tls_hello =
         [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), noise[..506].to_vec()].concat();
-    let foreign =
-        [tls_hello, noise.clone(), vec![0; 70_000], b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), b"\r\n".to_vec()];
+    let foreign = [tls_hello, noise, vec![0; 70_000], b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), b"\r\n".to_vec()];
     for bytes in malformed.iter().chain(&foreign) {
         let (mut client, mut server) = pair(agent.subtree()?)?;
         client.send_to(&mut server, bytes)?;

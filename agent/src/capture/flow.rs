@@ -84,7 +84,13 @@ impl Flows {
 }
 
 impl Flow {
-    fn take(&mut self, piece: Piece<'_>, node: &NodeKey, counts: &mut FlowCounts, mut emit: impl FnMut(Seen)) {
+    fn take(
+        &mut self,
+        piece: Piece<'_>,
+        node: &NodeKey,
+        counts: &mut FlowCounts,
+        mut emit: impl FnMut(Seen),
+    ) {
         if self.misses_bytes_before(&piece) {
             counts.gaps += 1;
             self.cut_short(&piece, node, &mut emit);
@@ -240,7 +246,9 @@ mod tests {
     fn after_a_body_without_a_length_nothing_begins_before_the_server_was_heard() {
         let chunked = "POST /d HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
         let (mut flows, mut seen) = (Flows::new(), Vec::new());
-        for (seq, ack, text) in [(100, 7, chunked), (200, 7, ONE), (300, 7, ONE), (400, 9, ONE), (500, 9, ONE)] {
+        for (seq, ack, text) in
+            [(100, 7, chunked), (200, 7, ONE), (300, 7, ONE), (400, 9, ONE), (500, 9, ONE)]
+        {
             let piece = Piece { seq, ack, len: text.len() as u32, bytes: text.as_bytes() };
             flows.take(key(), piece, &NodeKey::from_bytes([1; 16]), |s| seen.push((seq, s.head.path)));
         }
@@ -249,7 +257,8 @@ mod tests {
 
     #[test]
     fn what_does_not_begin_like_a_request_is_passed_over_and_not_counted() {
-        let (paths, counts) = paths(&[(5, b"\x16\x03\x01"), (8, b"HTTP/1.1 200 OK\r\n\r\n"), (40, ONE.as_bytes())]);
+        let (paths, counts) =
+            paths(&[(5, b"\x16\x03\x01"), (8, b"HTTP/1.1 200 OK\r\n\r\n"), (40, ONE.as_bytes())]);
         assert_eq!((paths, counts), (vec!["/a".to_owned()], FlowCounts::default()));
     }
 

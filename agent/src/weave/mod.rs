@@ -3,21 +3,28 @@
 //! spend more than the budget ahead of demand, and to take away an instance that has work in flight.
 //!
 //! ```text
-//! instance:  creating ──listens──► ready ──first request──► serving ──idle──► draining ──no connection──► gone
-//!                └── failed ──────────────────────────────────────────────────────────────────────────────┘
-//! graph:     planned ─► weaving ─► ready ─► serving ─► draining ─► gone
+//! instance:  creating ──listens──► ready ──first use──► serving ──idle──► draining ──no connection──► gone
+//!                │                   └───── nobody came in time ─────────────► ▲ │                     ▲
+//!                │                   ready or serving ◄── somebody came after all ┘                     │
+//!                └── failed, as any other may ──────────────────────────────────────────────────────────┘
+//! graph:     planned ──first instance──► weaving ◄──a further step──► ready ──first use──► serving
+//!                └── its steps are used or over, from whichever state ──► draining ──► gone
 //! ```
 //!
 //! [`Weaver`] decides and does nothing; [`driver`] does and decides nothing.
 
 pub mod adopt;
+mod demand;
 pub mod driver;
+mod expire;
 mod graph;
 mod inherited;
 mod instance;
+mod make;
 pub mod network;
 mod plan;
 mod routes;
+mod trouble;
 mod weaver;
 
 use std::net::SocketAddr;
@@ -25,7 +32,8 @@ use std::net::SocketAddr;
 pub use graph::{Graph, GraphState, Node};
 pub use instance::{Instance, InstanceState, Origin};
 pub use routes::{Route, RouteKey};
-pub use weaver::{Rules, SegmentRules, Trouble, Weaver};
+pub use trouble::Trouble;
+pub use weaver::{Rules, SegmentRules, Weaver};
 
 /// Who a step of a forecast is expected from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,7 +131,8 @@ pub enum Input {
         /// Its cgroup2 id.
         cgroup_id: u64,
     },
-    /// Open connections and memory of instances, as the kernel counts them; also the beat of the clock.
+    /// Open connections and memory of instances, as the kernel counts them; also the beat of the clock. Nothing that has
+    /// listened is removed without it.
     Tick(Vec<Reading>),
     /// Stop: remove everything that has no work in flight, and the rest as it ends.
     Drain,

@@ -15,17 +15,26 @@
 //! | `REPLY_DELAY_MS` | works this long on each request |
 //! | `ALLOC_MB` | holds this much memory, touched |
 //! | `CALLS` | URLs parted by commas, called in a row for every request, each on a new connection |
+//!
+//! | target | meaning |
+//! | --- | --- |
+//! | `/busy/MS` | works this long |
+//! | `/end/STATUS` | ends with this status, without an answer |
+//! | `/hold/MB` | holds this much more memory, touched |
+//! | `/tell/PATH` | `told` is the beginning of this file, or what the system says |
 mod calls;
 mod http;
 
 use std::env;
-use std::io;
+use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+const TOLD_BYTES_MAX: u64 = 16 << 10;
 
 /// What every connection needs.
 struct Segment {
@@ -101,13 +110,41 @@ impl Segment {
     fn answer(&self, request: &http::Request) -> String {
         let count = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         thread::sleep(self.warm_at.saturating_duration_since(Instant::now()) + self.reply_delay);
+        let told = obey(&request.target);
         let calls: Vec<_> = self.calls.iter().map(|url| calls::call(url)).collect();
         format!(
-            "{{\"name\":{},\"requests\":{count},\"target\":{},\"calls\":[{}]}}\n",
+            "{{\"name\":{},\"requests\":{count},\"target\":{},\"told\":{},\"calls\":[{}]}}\n",
             quote(&self.name),
             quote(&request.target),
+            quote(&told),
             calls.join(",")
         )
+    }
+}
+
+/// Does what a target asks for; most ask for nothing.
+#[expect(clippy::exit, reason = "ending in the middle of its work is what is asked for")]
+fn obey(target: &str) -> String {
+    let mut words = target.trim_start_matches('/').splitn(2, '/');
+    let (verb, rest) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let number = rest.parse().unwrap_or(0);
+    match verb {
+        "busy" => thread::sleep(Duration::from_millis(number)),
+        "end" => std::process::exit(i32::try_from(number).unwrap_or(1)),
+        // Held until the process ends.
+        "hold" => drop(hold_memory(number).leak()),
+        "tell" => return beginning_of(&format!("/{rest}")),
+        _ => {}
+    }
+    String::new()
+}
+
+fn beginning_of(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(TOLD_BYTES_MAX).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => error.to_string(),
     }
 }
 

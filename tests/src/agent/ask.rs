@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Agent;
+use crate::command::Piped;
 use crate::containerd::run;
 use crate::http::http_get;
 use crate::wait::{wait_for, wait_for_some};
@@ -75,6 +76,15 @@ impl Agent {
     pub fn weft(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.binary);
         run(command.args(arguments).arg("--socket").arg(self.place.socket()))
+    }
+
+    /// Starts `weft` against this agent and leaves its output to the caller.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn weft_piped(&self, arguments: &[&str]) -> Result<Piped> {
+        let mut command = Command::new(&self.binary);
+        Piped::start(command.args(arguments).arg("--socket").arg(self.place.socket()))
     }
 
     /// Follows what happens, from now on.

@@ -136,7 +136,7 @@ impl Place {
     }
 
     /// The bridge, and the ends of instances' pairs: these are named after addresses of the subnet.
-    fn links(&self) -> Vec<String> {
+    pub(super) fn links(&self) -> Vec<String> {
         let base = self.subnet_base().to_bits();
         let is_ours = |name: &str| {
             let address = name.strip_prefix("weft").and_then(|digits| u32::from_str_radix(digits, 16).ok());
