@@ -87,17 +87,26 @@ impl<'a> Users<'a> {
     /// When it does not learn it.
     pub fn teach(&self, paths: &[&[&str]]) -> Result<()> {
         let sure = 0.75 / paths.len() as f64;
+        self.teach_until(paths, |forecast| {
+            let expects = |path: &&[&str]| {
+                forecast.iter().any(|step| step["segment"] == path[1] && is_above(step, sure))
+            };
+            paths.iter().all(expects)
+        })
+    }
+
+    /// Crowds come until what the agent forecasts after the first step of these paths is as wished.
+    ///
+    /// # Errors
+    /// When it does not come to that.
+    pub fn teach_until(&self, paths: &[&[&str]], wished: impl Fn(&[Value]) -> bool) -> Result<()> {
         // One by one first: a crowd on cold segments would have an instance made for each few of it.
         for path in paths {
             self.walk(path)?;
         }
         for _ in 0..CROWDS_MAX {
             self.crowd(paths)?;
-            let forecast = self.agent.latest_forecast(paths[0][0])?;
-            let expects = |path: &&[&str]| {
-                forecast.iter().any(|step| step["segment"] == path[1] && is_above(step, sure))
-            };
-            if paths.iter().all(expects) {
+            if wished(&self.agent.latest_forecast(paths[0][0])?) {
                 return Ok(());
             }
         }

@@ -27,6 +27,10 @@ fn habits_become_a_model_that_ranks_what_comes_next_says_why_and_outlives_the_ag
     let path = ["home", "cart", "pay"];
     let users = Users::of(&agent, Duration::from_millis(200))?;
     users.teach(&[&path])?;
+    let all = ["cart", "pay", "price"];
+    users.teach_until(&[&path], |steps| {
+        all.iter().all(|name| steps.iter().any(|step| step["segment"] == *name))
+    })?;
     users.somebody().asks("home")?;
     let steps = agent.latest_forecast("home")?;
     let named =

@@ -44,8 +44,9 @@ fn what_is_forecast_stands_before_it_is_asked_for_and_answers_like_warm() -> Res
 
 #[test]
 fn inside_a_graph_a_call_goes_to_the_graphs_own_instance() -> Result<()> {
-    let agent =
-        shop("linked", |segment| segment.concurrency(1))?.keep_alive(Duration::from_secs(6)).start()?;
+    // Slow to listen, so that two requests for a price at once make two.
+    let slow = |segment: Segment| segment.concurrency(1).env("LISTEN_AFTER_MS", "500");
+    let agent = shop("linked", slow)?.keep_alive(Duration::from_secs(6)).start()?;
     let users = Users::of(&agent, Duration::from_millis(1000))?;
     users.teach(&[&["home", "cart"]])?;
     agent.wait_until_nothing_stands()?;
@@ -169,18 +170,18 @@ fn most_ahead(agent: &Agent, doing: impl FnOnce() -> Result<()>) -> Result<usize
     })
 }
 
-/// Names of the cart and the price of a graph that holds both.
+/// Names of the cart and the price of a graph that expects somebody to ask for that cart.
 fn linked_graph(agent: &Agent) -> Result<Option<(Value, Value)>> {
     let reply = agent.graphs()?;
-    let graphs = reply["graphs"].as_array().context("a list of graphs")?;
-    let instance = |graph: &Value, segment: &str| {
-        let mut nodes = graph["nodes"].as_array()?.iter();
-        let node = nodes
-            .find(|node| node["segment"] == segment && node["used"] == false && node["instance"] != "")?;
+    let linked = |graph: &&Value| graph["state"] == "ready" || graph["state"] == "serving";
+    let graphs = reply["graphs"].as_array().context("a list of graphs")?.iter().filter(linked);
+    let found = |graph: &Value, is_it: &dyn Fn(&Value) -> bool| {
+        let node = graph["nodes"].as_array()?.iter().find(|node| node["instance"] != "" && is_it(node))?;
         Some(node["instance"].clone())
     };
-    let ready = graphs.iter().filter(|graph| graph["state"] == "ready");
-    Ok(ready.filter_map(|graph| Some((instance(graph, "cart")?, instance(graph, "price")?))).next())
+    let cart = |node: &Value| node["segment"] == "cart" && node["used"] == false;
+    let price = |node: &Value| node["segment"] == "price";
+    Ok(graphs.filter_map(|graph| Some((found(graph, &cart)?, found(graph, &price)?))).next())
 }
 
 fn name(reply: &Reply) -> Result<String> {

@@ -47,6 +47,7 @@ fn other_addresses_and_callers_elsewhere_are_left_alone() -> Result<()> {
     let beside = TcpListener::bind((service.ip(), 0))?;
     let before = redirected(&agent)?;
     let wire = agent.dial(beside.local_addr()?)?;
+    assert_eq!(redirected(&agent)?, before);
     let (_, from) = beside.accept()?;
     assert_eq!((wire.stream().peer_addr()?, wire.stream().local_addr()?), (beside.local_addr()?, from));
     // This process is not in the watched cgroup.
