@@ -140,7 +140,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(read_listens(kernel.listens, listening));
     tasks.spawn(read_events(runtime.events(), containers, ending));
     tasks.spawn(unpack(config.clone(), runtime.clone(), known));
-    tasks.spawn(pulse(config.clone(), runtime, containerd, kernel.counters, weave.clone()));
+    tasks.spawn(pulse(config.clone(), runtime.clone(), containerd, kernel.counters, weave.clone()));
     let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
     for (segment, listener) in listeners.into_iter().enumerate() {
         let Some(listener) = listener else { continue };
@@ -160,6 +160,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     trigger.pull();
     let _ = tokio::time::timeout(Duration::from_secs(2), serving).await;
     tasks.shutdown().await;
+    runtime.leave();
     drop(kernel.links);
     let _ = std::fs::remove_file(&config.agent.socket);
     if let Some(network) = Arc::into_inner(network) {

@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+mod remains;
+
 /// A cgroup, named for BPF programs and for the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cgroup {
@@ -55,6 +57,12 @@ pub enum CgroupError {
         /// What was looked for.
         key: &'static str,
     },
+    /// A process in it was killed and does not end.
+    #[error("cgroup {path}: its processes do not end")]
+    Busy {
+        /// Below the trees' mount points.
+        path: PathBuf,
+    },
     /// A file cannot be read.
     #[error("{path}: {source}")]
     Read {
@@ -69,6 +77,8 @@ pub enum CgroupError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CgroupTree {
     unified: Mount,
+    /// Mount points of all trees.
+    points: Vec<PathBuf>,
     /// In a cgroup namespace: the namespace's root, below the mount point. Paths of processes are told from there.
     home: Option<PathBuf>,
     memory_v1: Option<Mount>,
@@ -105,6 +115,7 @@ impl CgroupTree {
 
     fn from_mountinfo(text: &str) -> Result<Self, CgroupError> {
         let (mut unified, mut memory_v1, mut cpuacct_v1) = (None, None, None);
+        let mut points = Vec::new();
         for line in text.lines() {
             // "36 25 0:31 ROOT POINT options… - TYPE SOURCE SUPER_OPTIONS"
             let Some((left, right)) = line.split_once(" - ") else { continue };
@@ -114,6 +125,9 @@ impl CgroupTree {
                 continue;
             };
             let mount = || Some(Mount { root: root.into(), point: point.into() });
+            if matches!(kind, "cgroup" | "cgroup2") {
+                points.push(point.into());
+            }
             match kind {
                 "cgroup2" if unified.is_none() => unified = mount(),
                 "cgroup" => {
@@ -128,7 +142,8 @@ impl CgroupTree {
                 _ => {}
             }
         }
-        Ok(Self { unified: unified.ok_or(CgroupError::NoUnifiedTree)?, home: None, memory_v1, cpuacct_v1 })
+        let unified = unified.ok_or(CgroupError::NoUnifiedTree)?;
+        Ok(Self { unified, points, home: None, memory_v1, cpuacct_v1 })
     }
 
     /// Where a cgroup is below the mount point, given what the kernel calls it. In a cgroup namespace that is told from

@@ -14,7 +14,7 @@
 //!
 //! Standard output and error go nowhere: a pipe would block the program when nobody reads, a file grows.
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -127,6 +127,17 @@ impl Containerd {
             door.map_err(|source| ConnectError::Address { address: config.address.clone(), source })?;
         let images = Images::new(door.clone(), config.snapshotter.clone());
         Ok(Self { config, door, images, cgroups: CgroupTree::detect()? })
+    }
+
+    /// Takes away what all instances shared, once the last is gone.
+    pub fn leave(&self) {
+        self.cgroups.leave(self.cgroup_parent());
+    }
+
+    /// As the trees have it: below their mount points.
+    fn cgroup_parent(&self) -> &Path {
+        let parent = &self.config.cgroup_parent;
+        parent.strip_prefix("/").unwrap_or(parent)
     }
 
     /// The steps of `prepare` after the lease.
@@ -371,6 +382,8 @@ impl Runtime for Containerd {
         let container = self.remove_container(id).await;
         let snapshot = self.remove_snapshot(id).await;
         task.and(container).and(snapshot)?;
+        let cleared = self.cgroups.clear(&self.cgroup_parent().join(id)).await;
+        cleared.map_err(|source| RuntimeError::Cgroup { subject: id.to_owned(), source })?;
         Ok(self.remove_lease(id).await?)
     }
 

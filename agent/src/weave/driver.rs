@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::make::{clear, make, watch};
+use super::make::{Unmade, clear, make, watch};
 use super::network::Network;
 use super::{Action, Admission, Input, Instance, InstanceState, Note, Reading, Refusal, Weaver, inherited};
 use crate::capture::{Containers, Ending};
@@ -130,6 +130,7 @@ struct Standing {
 pub(super) enum Report {
     Created { instance: u64, address: SocketAddr, cgroup: Cgroup, pid: u32 },
     Failed { instance: u64, cause: String },
+    Lost { instance: u64, cause: String },
     Started,
     Removed { instance: u64 },
 }
@@ -308,7 +309,8 @@ impl<R: Runtime> Driver<R> {
             let graph = graph.map(|graph| graph.to_string());
             match make(&tools, instance, &name, segment, graph, created).await {
                 Ok(()) => Report::Started,
-                Err(cause) => Report::Failed { instance, cause },
+                Err(Unmade::Failed(cause)) => Report::Failed { instance, cause },
+                Err(Unmade::Lost(cause)) => Report::Lost { instance, cause },
             }
         });
     }
@@ -356,6 +358,10 @@ impl<R: Runtime> Driver<R> {
                 tracing::warn!(instance, cause, "an instance could not be made");
                 self.feed(Input::Failed { instance, cause });
             }
+            Report::Lost { instance, cause } => {
+                tracing::warn!(instance, cause, "an instance was lost in the making; another is made");
+                self.feed(Input::Lost { instance });
+            }
             Report::Started => {}
             Report::Removed { instance } => {
                 self.standing.remove(&instance);
@@ -385,7 +391,7 @@ impl<R: Runtime> Driver<R> {
     fn ended(&mut self, ending: Ending) {
         let lost: Vec<(u64, String)> = match ending {
             Ending::One { name, pid, status, cause } => {
-                // A creation that was begun anew has ended what it made before under the same name.
+                // Whatever else had the name, this process is the one that was watched from its beginning.
                 let is_it = |standing: &Standing| standing.name.as_str() == name && standing.pid == Some(pid);
                 let found = self.standing.iter().find(|(_, standing)| is_it(standing));
                 found

@@ -11,10 +11,33 @@ use super::driver::{Report, Tools};
 use super::network::Attachment;
 use crate::config::Segment;
 use crate::metrics;
-use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, InstanceState, Runtime, RuntimeError};
+use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, RuntimeError};
 
 /// Pause before another try while containerd does not answer.
 const RETRY: Duration = Duration::from_millis(100);
+
+/// Why there is no instance.
+#[derive(Debug)]
+pub(super) enum Unmade {
+    /// It cannot be made now, in words.
+    Failed(String),
+    /// containerd went away, or did not answer, after the process was asked for: whether there is one, and whether it
+    /// lives, nobody knows. What is left of it is in the way of its name for a while, so that another is to be made.
+    Lost(String),
+}
+
+impl Unmade {
+    fn failed(error: impl ToString) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    fn lost_or_failed(error: RuntimeError) -> Self {
+        match error {
+            RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. } => Self::Lost(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
 
 /// Begins to watch an instance: its name, its syscalls, its sockets.
 pub(super) fn watch<R>(
@@ -39,33 +62,23 @@ pub(super) async fn make<R: Runtime>(
     segment: usize,
     graph: Option<String>,
     created: mpsc::Sender<Report>,
-) -> Result<(), String> {
+) -> Result<(), Unmade> {
     let rules = &tools.config.segments[segment];
     let began = Instant::now();
     let mut known = tools.known.clone();
     let known = timeout(rules.start_timeout, known.wait_for(|known| *known));
     if !known.await.is_ok_and(|answer| answer.is_ok()) {
-        return Err("containerd has not answered since the agent's start".into());
+        return Err(Unmade::failed("containerd has not answered since the agent's start"));
     }
-    let attachment = tools.network.reserve(name).map_err(|error| error.to_string())?;
+    let attachment = tools.network.reserve(name).map_err(Unmade::failed)?;
     let spec = spec(rules, name, graph, &attachment);
     let until = began + rules.start_timeout;
     // The process alone needs the network: everything before it is made meanwhile.
     let (attached, prepared) =
         tokio::join!(tools.network.attach(name), again(tools, name, until, || tools.runtime.prepare(&spec)),);
-    attached.map_err(|error| error.to_string())?;
-    let prepared = prepared.map_err(|error| error.to_string())?;
-    let made = match tools.runtime.create(prepared).await {
-        Err(RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. }) => {
-            let anew = || async {
-                tools.runtime.remove(name).await?;
-                tools.runtime.create(tools.runtime.prepare(&spec).await?).await
-            };
-            again(tools, name, until, anew).await
-        }
-        outcome => outcome,
-    };
-    let made = made.map_err(|error| error.to_string())?;
+    attached.map_err(Unmade::failed)?;
+    let prepared = prepared.map_err(Unmade::failed)?;
+    let made = tools.runtime.create(prepared).await.map_err(Unmade::lost_or_failed)?;
     for (phase, took) in &made.phases {
         metrics::phase(&rules.name, phase.name(), *took);
     }
@@ -73,7 +86,7 @@ pub(super) async fn make<R: Runtime>(
     watch(tools, instance, segment, name, &made.cgroup, address);
     // The driver outlives its tasks; if it is gone the process ends, and the next start adopts or removes.
     let _ = created.send(Report::Created { instance, address, cgroup: made.cgroup, pid: made.pid }).await;
-    start(tools, name, until).await.map_err(|error| error.to_string())?;
+    tools.runtime.start(name).await.map_err(Unmade::lost_or_failed)?;
     metrics::created(&rules.name, began.elapsed());
     Ok(())
 }
@@ -121,27 +134,6 @@ where
             }
         }
     }
-}
-
-/// Lets it run. What was made and is watched stays as it is while containerd is away: only the word is said again.
-async fn start<R: Runtime>(tools: &Tools<R>, name: &InstanceId, until: Instant) -> Result<(), RuntimeError> {
-    let mut outcome = tools.runtime.start(name).await;
-    while matches!(outcome, Err(RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. }))
-        && Instant::now() < until
-    {
-        sleep(RETRY).await;
-        outcome = tools.runtime.start(name).await;
-        // It was started unheard.
-        if matches!(outcome, Err(RuntimeError::Refused { .. })) && runs(tools, name).await? {
-            return Ok(());
-        }
-    }
-    outcome
-}
-
-async fn runs<R: Runtime>(tools: &Tools<R>, name: &InstanceId) -> Result<bool, RuntimeError> {
-    let all = tools.runtime.list().await?;
-    Ok(all.iter().any(|instance| instance.id == *name && instance.state == InstanceState::Running))
 }
 
 /// Removes everything of an instance; what is gone already is no error.
