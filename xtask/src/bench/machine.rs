@@ -5,6 +5,8 @@ use std::fmt;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::release;
+
 /// Load averages over 1, 5 and 15 minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Load([f64; 3]);
@@ -46,6 +48,8 @@ impl fmt::Display for Load {
 pub(super) struct Machine {
     pub(super) kernel: String,
     pub(super) cores: usize,
+    /// The priority at which everything ran.
+    pub(super) nice: i32,
     /// Before anything was built or measured.
     pub(super) load_start: Load,
     /// After the last sample. The benchmark's own work is in it.
@@ -64,7 +68,8 @@ impl Machine {
             std::fs::read_to_string("/proc/sys/kernel/osrelease").context("read the kernel's release")?;
         let cores = std::thread::available_parallelism().context("count the cores")?.get();
         let (load_end, under_load) = (Load::read()?, is_busy(load_start, cores));
-        Ok(Self { kernel: kernel.trim().to_owned(), cores, load_start, load_end, under_load })
+        let kernel = kernel.trim().to_owned();
+        Ok(Self { kernel, cores, nice: release::NICE, load_start, load_end, under_load })
     }
 }
 

@@ -170,8 +170,8 @@ impl Report {
             writeln!(text, "{key} {}", counts.join(", "))?;
         }
         self.failures.iter().try_for_each(|failure| writeln!(text, "failed: {failure}"))?;
-        let Machine { kernel, cores, load_start, load_end, under_load } = &self.machine;
-        writeln!(text, "Linux {kernel}, {cores} cores, {:.0} s", self.took_s)?;
+        let Machine { kernel, cores, nice, load_start, load_end, under_load } = &self.machine;
+        writeln!(text, "Linux {kernel}, {cores} cores, nice {nice}, {:.0} s", self.took_s)?;
         writeln!(text, "load average {load_start} before, {load_end} after")?;
         if *under_load {
             writeln!(text, "The machine was busy with other work: expect longer times and wider intervals.")?;

@@ -185,12 +185,12 @@ impl Stage {
         let nothing = || self.instances().is_some_and(|instances| instances.is_empty());
         wait_for("the last instance to go", PATIENCE, nothing)?;
         let token = self.token();
-        let asked = Instant::now();
+        let (asked, journal) = (Instant::now(), self.watch.lines().len());
         let request = Request::get(self.agent.address(FIRST), "/").patience(PATIENCE);
         let reply = self.caller.send(&signed(request, &token))?;
         ensure!(reply.status == 200, "status {}: {}", reply.status, reply.body.trim());
         let Ok(instance) = wait_for_some("the forecast's container", MADE, || self.forecast_made()) else {
-            return Ok(Ended::NotHit("no container".to_owned()));
+            return Ok(Ended::NotHit(why_none(&self.watch.lines_after(journal)).to_owned()));
         };
         // The user's pause, as it was learned.
         thread::sleep(MOMENT.saturating_sub(asked.elapsed()));
@@ -259,6 +259,21 @@ impl Stage {
     }
 }
 
+/// Why no container stood for the second segment, by the journal since the first was asked for.
+fn why_none(journal: &[Line]) -> &'static str {
+    let of = |line: &&Line, kind: &str| line["kind"] == kind && line["segment"] == SECOND;
+    let forecast = |line: &Line| {
+        let path = line["path"].as_array().into_iter().flatten();
+        line["trigger"] == FIRST && path.into_iter().any(|step| step["segment"] == SECOND)
+    };
+    let mut made = journal.iter().filter(|line| of(line, "instance"));
+    match (journal.iter().any(forecast), made.any(|line| line["state"] == "ready")) {
+        (false, _) => "not forecast",
+        (true, false) => "forecast, not made",
+        (true, true) => "forecast, gone too soon",
+    }
+}
+
 /// Whether a line tells of the request from that port since then; ports come again after a while.
 fn is_request(line: &Line, port: u16, since_ms: f64) -> bool {
     let from = line["from"].as_str().and_then(|from| from.rsplit_once(':'));
@@ -305,6 +320,16 @@ mod tests {
         let mut other = line(4000, 10_000.0);
         other["kind"] = json!("forecast");
         assert!(!is_request(&other, 4000, 10_000.0));
+    }
+
+    #[test]
+    fn the_journal_tells_why_no_container_stood() {
+        let step = json!([{ "segment": SECOND, "confidence": 0.8 }]);
+        let forecast = json!({ "kind": "forecast", "trigger": FIRST, "path": step });
+        let instance = |state: &str| json!({ "kind": "instance", "segment": SECOND, "state": state });
+        assert_eq!(why_none(&[instance("ready")]), "not forecast");
+        assert_eq!(why_none(&[forecast.clone(), instance("creating")]), "forecast, not made");
+        assert_eq!(why_none(&[forecast, instance("ready")]), "forecast, gone too soon");
     }
 
     #[test]
