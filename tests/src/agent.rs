@@ -105,10 +105,10 @@ impl Agent {
     ///
     /// # Errors
     /// When it cannot be built or imported.
-    pub fn import_later(&self, image: &ImageBuilder) -> Result<()> {
+    pub fn import_later(&self, image: &ImageBuilder, unpack: Unpack) -> Result<()> {
         let archive = self.place.directory().join("later.tar");
         image.build(&self.settings.cache, &archive)?;
-        self.containerd()?.import("weft", &archive, Unpack::Now)?;
+        self.containerd()?.import("weft", &archive, unpack)?;
         Ok(fs::remove_file(archive)?)
     }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use weft_tests::agent::{Agent, Segment};
+use weft_tests::containerd::Unpack;
 use weft_tests::http::Reply;
 use weft_tests::image::segment_image;
 use weft_tests::wait::wait_for;
@@ -45,7 +46,7 @@ fn an_image_that_is_not_there_is_told_at_once_and_taken_as_soon_as_it_is() -> Re
     assert_refused(&ask(&agent, "/")?, cause);
     assert!(told(cart(&agent)?["trouble"].as_str().unwrap_or_default()), "{}", cart(&agent)?);
     assert!(told(&agent.weft(&["status"])?), "the table does not show the trouble");
-    agent.import_later(&segment_image("shop/cart:1", agent.cache())?)?;
+    agent.import_later(&segment_image("shop/cart:1", agent.cache())?, Unpack::Now)?;
     wait_for_the_next_attempt(&agent)?;
     assert_eq!(ask(&agent, "/")?.status, 200);
     assert_eq!(cart(&agent)?["trouble"], "", "success did not end the trouble");

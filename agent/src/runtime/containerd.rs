@@ -35,6 +35,7 @@ use tokio::time::sleep;
 
 use self::call::{ANSWER_BYTES_MAX, Door, Failure, Purpose, or_absent};
 use self::images::Images;
+use self::shim::Shims;
 use super::{
     Adopted, Cgroup, CgroupTree, Created, ImageInfo, ImageRef, InstanceId, InstanceSpec, InstanceState,
     Phase, Runtime, RuntimeError, RuntimeEvent, Usage,
@@ -267,6 +268,10 @@ impl Containerd {
         self.delete_task(id).await
     }
 
+    fn shims(&self) -> Shims<'_> {
+        Shims { namespace: self.door.namespace(), address: &self.config.address }
+    }
+
     async fn delete_task(&self, id: &str) -> Result<(), Failure> {
         let mut tasks = self.door.client().tasks();
         for pause in SHIM_END {
@@ -274,9 +279,10 @@ impl Containerd {
             match self.door.call(Purpose::task("delete task of", id), tasks.delete(delete)).await {
                 Err(failure) if failure.says(shim::NOT_CREATED) => {
                     tracing::warn!(instance = id, "its shim has no container; the shim is killed");
-                    shim::kill(self.door.namespace(), id, &self.config.address);
+                    self.shims().kill(id);
                 }
-                outcome => return or_absent(outcome).map(drop),
+                Err(failure) if failure.is(Code::NotFound) => return Ok(self.shims().kill(id)),
+                outcome => return outcome.map(drop),
             }
             sleep(pause).await;
         }
@@ -400,11 +406,10 @@ impl Runtime for Containerd {
                 self.adopted(container, process)
             })
             .collect();
-        for mut lease in leases {
-            // What a creation left that was cut off before its container.
-            let label = lease.labels.remove(INSTANCE_LABEL);
-            let absent = |id: &InstanceId| known.iter().all(|adopted| adopted.id != *id);
-            if let Some(id) = label.and_then(|id| InstanceId::new(id).ok()).filter(absent) {
+        // What a creation left that was cut off: before its container, or before containerd knew of its shim.
+        let labels = leases.into_iter().filter_map(|mut lease| lease.labels.remove(INSTANCE_LABEL));
+        for id in labels.chain(self.shims().ids()).filter_map(|id| InstanceId::new(id).ok()) {
+            if known.iter().all(|adopted| adopted.id != id) {
                 let labels = HashMap::from([(INSTANCE_LABEL.to_owned(), id.to_string())]);
                 known.extend(self.adopted(Container { labels, ..Default::default() }, None));
             }
