@@ -149,7 +149,7 @@ impl Stage {
                 Kind::Ctr => self.ctr(number).map(|ms| round.ctr_ms = Some(ms)).context("ctr"),
             };
             if let Err(error) = done {
-                failures.note(&format!("round {number}"), &error);
+                failures.note(&format!("round {number}"), &error, &self.agent);
             }
         }
         round
