@@ -18,6 +18,7 @@
 mod ask;
 mod builder;
 mod place;
+mod traces;
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -27,18 +28,21 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 
 pub use ask::{Line, Watch};
 pub use builder::{Builder, Segment};
 pub use place::Place;
+pub use traces::Trace;
 
 use crate::binary;
 use crate::caller::Caller;
 use crate::cgroup::Subtree;
+use crate::command::{Said, run_to_end};
 use crate::containerd::{PrivateContainerd, Unpack};
 use crate::http::http_get;
-use crate::image::build_all;
+use crate::image::{ImageBuilder, build_all};
 use crate::wait::wait_for_some;
 
 /// How long the agent may take to get ready.
@@ -68,7 +72,7 @@ impl Agent {
         let binary = settings.binary.clone().map_or_else(|| binary("weft"), Ok)?;
         let place = settings.place()?;
         place.clear()?;
-        let containerd = PrivateContainerd::start(place.directory())?;
+        let containerd = PrivateContainerd::start_kept(place.directory(), settings.keep)?;
         let mut this = Self {
             settings,
             place,
@@ -97,6 +101,22 @@ impl Agent {
         Ok(())
     }
 
+    /// Imports one more image, into the containerd that runs.
+    ///
+    /// # Errors
+    /// When it cannot be built or imported.
+    pub fn import_later(&self, image: &ImageBuilder) -> Result<()> {
+        let archive = self.place.directory().join("later.tar");
+        image.build(&self.settings.cache, &archive)?;
+        self.containerd()?.import("weft", &archive, Unpack::Now)?;
+        Ok(fs::remove_file(archive)?)
+    }
+
+    /// Where the layers of its images are kept.
+    pub fn cache(&self) -> &Path {
+        &self.settings.cache
+    }
+
     /// Starts the agent again after [`Self::kill9`], [`Self::terminate`] or [`Self::drain`], and waits until it is
     /// ready.
     ///
@@ -105,14 +125,13 @@ impl Agent {
     pub fn start_again(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "the agent runs already");
         let config = self.place.config();
-        let subtree = self.subtree.as_ref().context("the cgroup is gone")?;
-        let containerd = self.containerd()?;
-        fs::write(&config, self.settings.render(&self.place, subtree, containerd, self.metrics)?)?;
+        fs::write(&config, self.config_text()?)?;
         let log = fs::File::options().create(true).append(true).open(self.place.log())?;
         let mut command = Command::new(&self.binary);
         command.arg("agent").arg("--config").arg(config).stdin(Stdio::null());
         // In a group of its own: a Ctrl-C at the terminal is for whoever started the harness, who then ends this.
         command.stdout(log.try_clone()?).stderr(log).process_group(0);
+        command.envs(self.settings.log.iter().map(|filter| ("WEFT_LOG", filter)));
         let started = command.spawn();
         self.process = Some(started.with_context(|| format!("start {}", self.binary.display()))?);
         let metrics = self.metrics;
@@ -130,9 +149,36 @@ impl Agent {
         }
     }
 
+    /// Its configuration as it stands now.
+    ///
+    /// # Errors
+    /// After the end only.
+    pub fn config_text(&self) -> Result<String> {
+        self.settings.render(&self.place, self.subtree()?, self.containerd()?, self.metrics)
+    }
+
+    /// Runs an agent that is expected to end by itself, with this one's configuration, changed; returns what it said.
+    ///
+    /// # Errors
+    /// When it does not start, or does not end.
+    pub fn try_another(&self, change: impl FnOnce(&str) -> String) -> Result<Said> {
+        let config = self.place.directory().join("another.toml");
+        fs::write(&config, change(&self.config_text()?))?;
+        run_to_end(Command::new(&self.binary).arg("agent").arg("--config").arg(config))
+    }
+
     /// Changes the settings; they hold from the next start on.
     pub fn configure(&mut self, change: impl FnOnce(Builder) -> Builder) {
         self.settings = change(self.settings.clone());
+    }
+
+    /// Sends the agent a signal and goes on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let process = self.process.as_ref().context("the agent does not run")?;
+        Ok(kill_process(Pid::from_child(process), signal)?)
     }
 
     /// Kills the agent; its instances live on.
@@ -234,9 +280,14 @@ impl Agent {
         self.process.as_ref().map(Child::id)
     }
 
+    /// All of its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.place.log()).unwrap_or_default()
+    }
+
     /// The end of its log.
     pub fn log_tail(&self) -> String {
-        let log = fs::read_to_string(self.place.log()).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
@@ -252,7 +303,11 @@ impl Agent {
         self.wait_for_end()
     }
 
-    fn wait_for_end(&mut self) -> Result<ExitStatus> {
+    /// Waits until the agent has ended.
+    ///
+    /// # Errors
+    /// When it goes on.
+    pub fn wait_for_end(&mut self) -> Result<ExitStatus> {
         let status = wait_for_some("the end of the agent", END, || self.exited())?;
         self.process = None;
         Ok(status)

@@ -12,12 +12,21 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::mount::UnmountFlags;
+use rustix::mount::{MountFlags, UnmountFlags, mount};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longer paths do not fit a socket's address, and containerd appends `.ttrpc`.
 const SOCKET_PATH_LEN_MAX: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where a containerd's state is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// In memory: it is thrown away in the end, and a busy disk does not make anybody wait.
+    InMemory,
+    /// On disk, as on a real node: for measurements.
+    OnDisk,
+}
 
 /// A containerd without the CRI plugin, with its own root, state and socket. Dropping it stops it and clears up.
 #[derive(Debug)]
@@ -27,17 +36,29 @@ pub struct PrivateContainerd {
 }
 
 impl PrivateContainerd {
-    /// Starts one below `directory`, which is made, and removed at the end.
+    /// Starts one below `directory`, which is made, and removed at the end; its state is kept in memory.
     ///
     /// # Errors
     /// When the program is missing, or does not answer within 20 seconds; the message holds the end of its log.
     pub fn start(directory: impl Into<PathBuf>) -> Result<Self> {
+        Self::start_kept(directory, Keep::InMemory)
+    }
+
+    /// The same with its state kept where it is told.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_kept(directory: impl Into<PathBuf>, keep: Keep) -> Result<Self> {
         let directory = directory.into();
         let mut this = Self { directory, daemon: None };
         let length = this.address().as_os_str().len();
         ensure!(length <= SOCKET_PATH_LEN_MAX, "{} is too long for a socket", this.directory.display());
         clear(&this.directory)?;
         fs::create_dir_all(&this.directory)?;
+        if keep == Keep::InMemory {
+            let mounted = mount("tmpfs", &this.directory, "tmpfs", MountFlags::NODEV, c"mode=755");
+            mounted.with_context(|| format!("mount a tmpfs at {}", this.directory.display()))?;
+        }
         fs::write(this.directory.join("config.toml"), this.config())?;
         this.start_again()?;
         Ok(this)

@@ -32,6 +32,8 @@ pub struct Request {
 pub struct Reply {
     /// The status.
     pub status: u16,
+    /// The headers, as they came.
+    pub headers: Vec<(String, String)>,
     /// The body as text.
     pub body: String,
     /// The port it was asked from.
@@ -40,6 +42,14 @@ pub struct Reply {
     pub first_byte: Duration,
     /// From dialling to the last byte.
     pub whole: Duration,
+}
+
+impl Reply {
+    /// A header's value; of several the first.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        headers.next().map(|(_, value)| value.as_str())
+    }
 }
 
 impl Request {
@@ -85,8 +95,8 @@ impl Request {
         let first_byte = begun.elapsed();
         let mut bytes = first[..count].to_vec();
         stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).with_context(context)?;
-        let (status, body) = parse(&bytes).with_context(context)?;
-        Ok(Reply { status, body, local_port, first_byte, whole: begun.elapsed() })
+        let (status, headers, body) = parse(&bytes).with_context(context)?;
+        Ok(Reply { status, headers, body, local_port, first_byte, whole: begun.elapsed() })
     }
 
     fn head(&self) -> String {
@@ -107,21 +117,24 @@ pub fn http_get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Re
     headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send()
 }
 
-fn parse(bytes: &[u8]) -> Result<(u16, String)> {
+type Parts = (u16, Vec<(String, String)>, String);
+
+fn parse(bytes: &[u8]) -> Result<Parts> {
     ensure!(!bytes.is_empty(), "the connection was closed without an answer");
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     let (head, body) = bytes.split_at(end.context("the answer's head was cut short")? + 4);
     let (head, body) = (String::from_utf8_lossy(head), String::from_utf8_lossy(body));
     let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
     let status = status.with_context(|| format!("no HTTP answer: {:?}", head.lines().next()))?;
-    let field = head.lines().filter_map(|line| line.split_once(':'));
-    let mut length = field.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let fields = head.lines().filter_map(|line| line.split_once(':'));
+    let headers: Vec<_> = fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
+    let mut length = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     if let Some((_, length)) = length.next() {
         let whole: usize = length.trim().parse().context("the answer's length is no number")?;
         let have = bytes.len() - end.unwrap_or_default() - 4;
         ensure!(have >= whole, "the answer's body was cut short: {have} of {whole} bytes");
     }
-    Ok((status, body.into_owned()))
+    Ok((status, headers, body.into_owned()))
 }
 
 #[cfg(test)]
@@ -131,7 +144,8 @@ mod tests {
     #[test]
     fn an_answer_that_is_cut_short_is_an_error_and_a_whole_one_is_not() {
         let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab";
-        assert_eq!(parse(whole).unwrap(), (200, "ab".to_owned()));
+        let headers = vec![("Content-Length".to_owned(), "2".to_owned())];
+        assert_eq!(parse(whole).unwrap(), (200, headers, "ab".to_owned()));
         assert!(parse(&whole[..whole.len() - 1]).is_err());
         assert!(parse(&whole[..20]).is_err());
         assert!(parse(b"").is_err());

@@ -3,6 +3,7 @@
 //! In: directories, single files and names of Debian packages. Out: an OCI layout in a tar archive that
 //! `ctr images import` takes, the same bytes for the same input. Layers are kept in a cache by their content's key,
 //! so images with equal layers share them. Refuses what `tar` or `apt-get` refuse, with their words.
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -168,8 +169,9 @@ pub fn build_all(images: &[ImageBuilder], cache: &Path, archive: &Path) -> Resul
     let blobs = stage.path().join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
     let mut manifests = Vec::new();
+    let mut made = BTreeMap::new();
     for image in images {
-        let layers = image.layers.iter().map(|layer| cached_layer(layer, cache, &blobs));
+        let layers = image.layers.iter().map(|layer| cached_layer(layer, cache, &blobs, &mut made));
         let layers =
             layers.collect::<Result<Vec<_>>>().with_context(|| format!("layers of {}", image.name))?;
         let config = write_blob(&blobs, &serde_json::to_vec(&image.config(&layers))?)?;
@@ -193,12 +195,21 @@ pub fn build_all(images: &[ImageBuilder], cache: &Path, archive: &Path) -> Resul
     tar(stage.path(), archive)
 }
 
+/// Layers of packages that this build has made: asking apt-get what they are takes longer than all the rest.
+type Made = BTreeMap<Vec<String>, Blob>;
+
 /// Puts a layer into the layout, from the cache where it is there.
-fn cached_layer(layer: &Layer, cache: &Path, blobs: &Path) -> Result<Blob> {
+fn cached_layer(layer: &Layer, cache: &Path, blobs: &Path, made: &mut Made) -> Result<Blob> {
     let blob = match layer {
         Layer::Directory(directory) => store(cache, |archive| tar(directory, archive))?,
         Layer::Files(files) => store(cache, |archive| tar_files(files, cache, archive))?,
-        Layer::Debs(packages) => debs::layer(packages, cache)?,
+        Layer::Debs(packages) => match made.get(packages) {
+            Some(blob) => blob.clone(),
+            None => {
+                let blob = debs::layer(packages, cache)?;
+                made.entry(packages.clone()).or_insert(blob).clone()
+            }
+        },
     };
     let name = hex_of(&blob.digest)?;
     match fs::hard_link(cache.join(name), blobs.join(name)) {

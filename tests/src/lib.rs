@@ -6,9 +6,19 @@ use anyhow::{Context, Result};
 pub mod agent;
 pub mod caller;
 pub mod cgroup;
+pub mod command;
 pub mod containerd;
+pub mod dial;
+pub mod habit;
+pub mod halt;
+pub mod helm;
 pub mod http;
 pub mod image;
+pub mod load;
+pub mod node;
+pub mod ordinary;
+pub mod pods;
+pub mod prometheus;
 pub mod wait;
 
 /// Where a program of this workspace was built: the path in `WEFT_BINARY` for the agent if that is set, else beside

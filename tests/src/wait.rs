@@ -25,6 +25,12 @@ pub fn wait_for_some<T>(what: &str, limit: Duration, mut condition: impl FnMut()
     }
 }
 
+/// Lets a time pass after which something is made to fail: a fault that hits something at a chosen moment. Never to wait
+/// for anything.
+pub fn let_pass(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Waits until `condition` holds.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ pub use server::Control;
 /// The messages and the service, generated from `proto/weft.proto`.
 pub mod v1 {
     #![expect(missing_docs, reason = "generated; the proto file documents it")]
-    #![expect(clippy::missing_errors_doc, reason = "generated")]
+    #![expect(clippy::missing_errors_doc, clippy::allow_attributes_without_reason, reason = "generated")]
     tonic::include_proto!("weft.v1");
 }
 

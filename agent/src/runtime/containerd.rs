@@ -14,9 +14,9 @@
 //!
 //! Standard output and error go nowhere: a pipe would block the program when nobody reads, a file grows.
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use containerd_client::services::v1::container::Runtime as ShimRuntime;
 use containerd_client::services::v1::snapshots::{PrepareSnapshotRequest, RemoveSnapshotRequest};
@@ -31,6 +31,7 @@ use containerd_client::types::v1::{Process, Status};
 use prost::Message;
 use prost_types::Any;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use self::call::{ANSWER_BYTES_MAX, Door, Failure, Purpose, or_absent};
 use self::images::Images;
@@ -42,11 +43,15 @@ use super::{
 mod call;
 mod events;
 mod images;
+mod shim;
 mod spec;
 
 /// The shim containerd starts for each instance.
 const SHIM: &str = "io.containerd.runc.v2";
 const SIGKILL: u32 = 9;
+/// Pauses in which containerd clears after a shim that was killed.
+const SHIM_END: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// Labels by which an agent knows its own.
 const INSTANCE_LABEL: &str = "io.weft/instance";
@@ -78,6 +83,14 @@ pub struct Containerd {
     door: Door,
     images: Images,
     cgroups: CgroupTree,
+}
+
+/// An instance that has its lease, snapshot and container, and no task.
+#[derive(Debug)]
+pub struct Prepared {
+    id: InstanceId,
+    rootfs: Vec<Mount>,
+    phases: Vec<(Phase, std::time::Duration)>,
 }
 
 /// The part of the runc shim's options that weft sets (`containerd.runc.v1.Options`).
@@ -116,26 +129,53 @@ impl Containerd {
         Ok(Self { config, door, images, cgroups: CgroupTree::detect()? })
     }
 
-    /// The steps of `create` after the lease.
-    async fn create_leased(
+    /// Takes away what all instances shared, once the last is gone.
+    pub fn leave(&self) {
+        self.cgroups.leave(self.cgroup_parent());
+    }
+
+    /// As the trees have it: below their mount points.
+    fn cgroup_parent(&self) -> &Path {
+        let parent = &self.config.cgroup_parent;
+        parent.strip_prefix("/").unwrap_or(parent)
+    }
+
+    /// The steps of `prepare` after the lease.
+    async fn prepare_leased(
         &self,
         spec: &InstanceSpec,
         image: &ImageInfo,
         clock: &mut Clock,
-    ) -> Result<(u32, Cgroup), RuntimeError> {
-        let mounts = self.prepare(spec, image).await?;
+    ) -> Result<Vec<Mount>, RuntimeError> {
+        let rootfs = self.prepare_snapshot(spec, image).await?;
         clock.lap(Phase::Snapshot);
         self.create_container(spec, image).await?;
         clock.lap(Phase::Container);
-        let id = spec.id.as_str();
-        let request = CreateTaskRequest { container_id: id.to_owned(), rootfs: mounts, ..Default::default() };
+        Ok(rootfs)
+    }
+
+    async fn create_task(&self, id: &InstanceId, rootfs: Vec<Mount>) -> Result<(u32, Cgroup), RuntimeError> {
+        let id = id.as_str();
+        let request = CreateTaskRequest { container_id: id.to_owned(), rootfs, ..Default::default() };
         let request = self.door.leased(id, request);
         let mut tasks = self.door.client().tasks();
         let pid = self.door.call(Purpose::task("create task of", id), tasks.create(request)).await?.pid;
         let cgroup = self.cgroups.of_pid(pid);
-        let cgroup = cgroup.map_err(|source| RuntimeError::Cgroup { subject: id.to_owned(), source })?;
-        clock.lap(Phase::Task);
-        Ok((pid, cgroup))
+        Ok((pid, cgroup.map_err(|source| RuntimeError::Cgroup { subject: id.to_owned(), source })?))
+    }
+
+    /// Hands on the outcome of a step; after a failure nothing of the instance is to be left.
+    async fn or_remove<T>(
+        &self,
+        id: &InstanceId,
+        outcome: Result<T, RuntimeError>,
+    ) -> Result<T, RuntimeError> {
+        if outcome.is_err()
+            && let Err(left) = self.remove(id).await
+        {
+            tracing::warn!(instance = %id, %left, "a failed creation left something behind");
+        }
+        outcome
     }
 
     async fn take_lease(&self, id: &InstanceId) -> Result<(), RuntimeError> {
@@ -150,7 +190,11 @@ impl Containerd {
         }
     }
 
-    async fn prepare(&self, spec: &InstanceSpec, image: &ImageInfo) -> Result<Vec<Mount>, RuntimeError> {
+    async fn prepare_snapshot(
+        &self,
+        spec: &InstanceSpec,
+        image: &ImageInfo,
+    ) -> Result<Vec<Mount>, RuntimeError> {
         match self.prepare_on(spec, &image.chain_id).await {
             // The layers were there when the image was read, and have been collected with it. It may have been
             // imported anew since.
@@ -220,8 +264,24 @@ impl Containerd {
         let wait =
             self.door.request(WaitRequest { container_id: container_id.clone(), ..Default::default() });
         or_absent(self.door.call(Purpose::task("await the end of", id), tasks.wait(wait)).await)?;
-        let delete = self.door.request(DeleteTaskRequest { container_id });
-        or_absent(self.door.call(Purpose::task("delete task of", id), tasks.delete(delete)).await).map(drop)
+        self.delete_task(id).await
+    }
+
+    async fn delete_task(&self, id: &str) -> Result<(), Failure> {
+        let mut tasks = self.door.client().tasks();
+        for pause in SHIM_END {
+            let delete = self.door.request(DeleteTaskRequest { container_id: id.to_owned() });
+            match self.door.call(Purpose::task("delete task of", id), tasks.delete(delete)).await {
+                Err(failure) if failure.says(shim::NOT_CREATED) => {
+                    tracing::warn!(instance = id, "its shim has no container; the shim is killed");
+                    shim::kill(self.door.namespace(), id, &self.config.address);
+                }
+                outcome => return or_absent(outcome).map(drop),
+            }
+            sleep(pause).await;
+        }
+        // What is left of it has no process, no file system and no address.
+        Ok(())
     }
 
     async fn remove_container(&self, id: &str) -> Result<(), Failure> {
@@ -268,6 +328,8 @@ impl Containerd {
 }
 
 impl Runtime for Containerd {
+    type Prepared = Prepared;
+
     async fn ready(&self) -> Result<(), RuntimeError> {
         let purpose = Purpose::book("ask the version of containerd for", self.door.namespace());
         self.door.call(purpose, self.door.client().version().version(self.door.request(()))).await?;
@@ -278,21 +340,25 @@ impl Runtime for Containerd {
         self.images.get(image).await.map(Arc::unwrap_or_clone)
     }
 
-    async fn create(&self, spec: &InstanceSpec) -> Result<Created, RuntimeError> {
+    async fn prepare(&self, spec: &InstanceSpec) -> Result<Prepared, RuntimeError> {
         let mut clock = Clock::start();
         let image = self.images.get(&spec.image).await?;
         clock.lap(Phase::Image);
         self.take_lease(&spec.id).await?;
         clock.lap(Phase::Lease);
-        match self.create_leased(spec, &image, &mut clock).await {
-            Ok((pid, cgroup)) => Ok(Created { pid, cgroup, phases: clock.laps }),
-            Err(error) => {
-                if let Err(left) = self.remove(&spec.id).await {
-                    tracing::warn!(instance = %spec.id, %left, "a failed creation left something behind");
-                }
-                Err(error)
-            }
-        }
+        let prepared = self.prepare_leased(spec, &image, &mut clock).await;
+        let rootfs = self.or_remove(&spec.id, prepared).await?;
+        Ok(Prepared { id: spec.id.clone(), rootfs, phases: clock.laps })
+    }
+
+    async fn create(&self, prepared: Prepared) -> Result<Created, RuntimeError> {
+        let Prepared { id, rootfs, mut phases } = prepared;
+        let mut clock = Clock::start();
+        let created = self.create_task(&id, rootfs).await;
+        let (pid, cgroup) = self.or_remove(&id, created).await?;
+        clock.lap(Phase::Task);
+        phases.append(&mut clock.laps);
+        Ok(Created { pid, cgroup, phases })
     }
 
     async fn start(&self, id: &InstanceId) -> Result<(), RuntimeError> {
@@ -316,6 +382,8 @@ impl Runtime for Containerd {
         let container = self.remove_container(id).await;
         let snapshot = self.remove_snapshot(id).await;
         task.and(container).and(snapshot)?;
+        let cleared = self.cgroups.clear(&self.cgroup_parent().join(id)).await;
+        cleared.map_err(|source| RuntimeError::Cgroup { subject: id.to_owned(), source })?;
         Ok(self.remove_lease(id).await?)
     }
 
@@ -351,6 +419,10 @@ impl Runtime for Containerd {
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError> {
         let subject = cgroup.path.display().to_string();
         self.cgroups.usage(cgroup).map_err(|source| RuntimeError::Cgroup { subject, source })
+    }
+
+    fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {
+        self.cgroups.ran_out_of_memory(cgroup)
     }
 
     fn lives(&self, cgroup: &Cgroup) -> bool {
@@ -392,7 +464,7 @@ fn state_of(status: Status) -> InstanceState {
 /// Measures steps that follow each other.
 struct Clock {
     last: Instant,
-    laps: Vec<(Phase, std::time::Duration)>,
+    laps: Vec<(Phase, Duration)>,
 }
 
 impl Clock {

@@ -21,6 +21,9 @@ pub use cgroup::{Cgroup, CgroupTree, Usage};
 
 /// Makes, starts, lists and removes instances. Every call has a deadline of its own and names what failed.
 pub trait Runtime: Send + Sync + 'static {
+    /// An instance that has its root file system and its record, and no process.
+    type Prepared: Send;
+
     /// Whether the runtime answers now.
     ///
     /// # Errors
@@ -33,12 +36,23 @@ pub trait Runtime: Send + Sync + 'static {
     /// [`RuntimeError::ImageAbsent`] when it is not on the node.
     fn image(&self, image: &ImageRef) -> impl Future<Output = Result<ImageInfo, RuntimeError>> + Send;
 
-    /// Makes an instance up to, but without, its first instruction. A failure leaves nothing behind.
+    /// Makes all of an instance that needs no network yet: its root file system and its record. A failure leaves
+    /// nothing behind.
     ///
     /// # Errors
     /// [`RuntimeError::InstanceExists`] when the ID is taken, [`RuntimeError::ImageAbsent`], or what the runtime
     /// said.
-    fn create(&self, spec: &InstanceSpec) -> impl Future<Output = Result<Created, RuntimeError>> + Send;
+    fn prepare(
+        &self,
+        spec: &InstanceSpec,
+    ) -> impl Future<Output = Result<Self::Prepared, RuntimeError>> + Send;
+
+    /// Makes a prepared instance up to, but without, its first instruction. Its network namespace must be there. A
+    /// failure leaves nothing behind.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    fn create(&self, prepared: Self::Prepared) -> impl Future<Output = Result<Created, RuntimeError>> + Send;
 
     /// Lets a created instance run its program.
     ///
@@ -72,6 +86,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// # Errors
     /// [`RuntimeError::Cgroup`] when it is gone or no memory controller covers it.
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError>;
+
+    /// Whether the kernel has killed for memory in a cgroup. Its own word: the runtime's may come after the exit.
+    fn ran_out_of_memory(&self, _cgroup: &Cgroup) -> bool {
+        false
+    }
 
     /// Whether a process is left in a cgroup. The kernel's word, so it holds also while the runtime is away.
     fn lives(&self, cgroup: &Cgroup) -> bool;
@@ -280,6 +299,8 @@ pub enum RuntimeEvent {
         namespace: String,
         /// Name in it; for weft's own namespace the instance's.
         container_id: String,
+        /// The process, which tells a container from an earlier one of its name.
+        pid: u32,
         /// Exit status; 128 + signal when killed by one.
         status: u32,
         /// Whether the kernel killed for memory before.

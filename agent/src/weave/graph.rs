@@ -57,6 +57,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// Whether its request came, or is no longer expected.
+    pub(super) fn is_over(&self, now_ms: u64) -> bool {
+        self.used || self.deadline_ms <= now_ms
+    }
+
     pub(super) fn claim(&self, instance: u64, fresh: bool) -> Note {
         let Self { forecast, segment, asker, deadline_ms, .. } = *self;
         Note::Claimed { forecast, segment, asker, instance, fresh, deadline_ms }
@@ -79,14 +84,17 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// The state that follows from its nodes; `standing` says whether a node's instance can be used.
-    pub(super) fn derived(&self, standing: impl Fn(u64) -> bool) -> GraphState {
-        let made = |node: &&Node| node.instance.is_some();
-        if self.nodes.iter().any(|node| node.used) {
+    /// The state that follows from its nodes while some are still expected; `standing` says whether a node's instance
+    /// can be used.
+    pub(super) fn derived(&self, now_ms: u64, standing: impl Fn(u64) -> bool) -> GraphState {
+        let mut expected = self.nodes.iter().filter(|node| !node.is_over(now_ms));
+        let begun =
+            self.state != GraphState::Planned || self.nodes.iter().any(|node| node.instance.is_some());
+        if self.state == GraphState::Serving || self.nodes.iter().any(|node| node.used) {
             GraphState::Serving
-        } else if self.nodes.iter().all(|node| node.instance.is_some_and(&standing)) {
+        } else if expected.all(|node| node.instance.is_some_and(&standing)) {
             GraphState::Ready
-        } else if self.nodes.iter().filter(made).count() > 0 {
+        } else if begun {
             GraphState::Weaving
         } else {
             GraphState::Planned

@@ -58,11 +58,11 @@ pub struct Instance {
     pub created_ms: u64,
     /// When it listened.
     pub ready_ms: Option<u64>,
-    /// When it was last used.
+    /// When it was last used: let in a request, or had a connection open.
     pub used_ms: Option<u64>,
     /// When draining began.
     pub draining_ms: u64,
-    /// Requests that it was given.
+    /// Requests that were seen to reach it.
     pub uses: u64,
     /// Connections open, as last read from the kernel.
     pub open: u32,
@@ -72,6 +72,8 @@ pub struct Instance {
     pub cgroup_id: Option<u64>,
     /// Where it answers, once it has a task.
     pub address: Option<SocketAddr>,
+    /// Whether it has served or stood for a while; its end is no fault then.
+    pub(super) proven: bool,
     /// Idle cost so far, in byte-milliseconds.
     pub(super) idle_byte_ms: f64,
     pub(super) metered_ms: u64,
@@ -94,6 +96,7 @@ impl Instance {
             memory_bytes: 0,
             cgroup_id: None,
             address: None,
+            proven: false,
             idle_byte_ms: 0.0,
             metered_ms: now_ms,
         }
@@ -104,9 +107,14 @@ impl Instance {
         matches!(self.state, InstanceState::Ready | InstanceState::Serving)
     }
 
-    /// Whether it counts for the budget as made ahead of demand: no request has reached it yet.
+    /// Whether it stands or is being made, and is not on its way out.
+    pub(super) fn is_alive(&self) -> bool {
+        self.is_open() || self.state == InstanceState::Creating
+    }
+
+    /// Whether it was made ahead of demand, and nothing has come to it yet.
     pub fn is_speculative(&self) -> bool {
-        self.origin == Origin::Forecast && self.uses == 0
+        self.origin == Origin::Forecast && self.used_ms.is_none()
     }
 
     /// Adds the time since the last reading to the idle cost, unless it has work.

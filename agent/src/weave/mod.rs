@@ -3,21 +3,27 @@
 //! spend more than the budget ahead of demand, and to take away an instance that has work in flight.
 //!
 //! ```text
-//! instance:  creating ──listens──► ready ──first request──► serving ──idle──► draining ──no connection──► gone
-//!                └── failed ──────────────────────────────────────────────────────────────────────────────┘
-//! graph:     planned ─► weaving ─► ready ─► serving ─► draining ─► gone
+//! instance:  creating ──listens──► ready ──first use──► serving ──idle──► draining ──no connection──► gone
+//!            ready ──nobody came in time──► draining ──somebody came after all──► ready or serving
+//!            any ──failed──► gone
+//! graph:     planned ──first instance──► weaving ◄──a step joins──► ready ──first use──► serving
+//!            any ──all steps used or over──► draining ──► gone
 //! ```
 //!
 //! [`Weaver`] decides and does nothing; [`driver`] does and decides nothing.
 
 pub mod adopt;
+mod demand;
 pub mod driver;
+mod expire;
 mod graph;
 mod inherited;
 mod instance;
+mod make;
 pub mod network;
 mod plan;
 mod routes;
+mod trouble;
 mod weaver;
 
 use std::net::SocketAddr;
@@ -25,7 +31,8 @@ use std::net::SocketAddr;
 pub use graph::{Graph, GraphState, Node};
 pub use instance::{Instance, InstanceState, Origin};
 pub use routes::{Route, RouteKey};
-pub use weaver::{Rules, SegmentRules, Trouble, Weaver};
+pub use trouble::Trouble;
+pub use weaver::{Rules, SegmentRules, Weaver};
 
 /// Who a step of a forecast is expected from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +107,11 @@ pub enum Input {
         /// Why, in words for the operator.
         cause: String,
     },
+    /// Whether it was made is not known; if it does not listen by now, another is to be made.
+    Lost {
+        /// The instance.
+        instance: u64,
+    },
     /// Everything of it is removed.
     Removed {
         /// The instance.
@@ -123,7 +135,8 @@ pub enum Input {
         /// Its cgroup2 id.
         cgroup_id: u64,
     },
-    /// Open connections and memory of instances, as the kernel counts them; also the beat of the clock.
+    /// Open connections and memory of instances, as the kernel counts them; also the beat of the clock. Nothing that has
+    /// listened is removed without it.
     Tick(Vec<Reading>),
     /// Stop: remove everything that has no work in flight, and the rest as it ends.
     Drain,

@@ -1,22 +1,47 @@
 //! From a forecast to a graph. In: a forecast. Out: a graph whose steps are shared with what stands, or planned; each
 //! planned step is made when its time has come, most worthy first, as far as the budget goes.
 
-use super::graph::{Graph, GraphState, Node};
-use super::instance::Origin;
-use super::{Action, Forecast, Note, Step, Weaver};
+use std::collections::BTreeSet;
 
-/// Graphs that are kept at a time; a forecast past that is not woven.
-const GRAPHS_MAX: usize = 1024;
-/// Steps of one graph.
+use super::graph::{Graph, GraphState, Node};
+use super::instance::{Instance, InstanceState, Origin};
+use super::{Action, Asker, Forecast, Note, Step, Weaver};
+
+/// Graphs that are kept at a time; a forecast that would need one more is not woven.
+pub(super) const GRAPHS_MAX: usize = 1024;
+/// Steps that one forecast brings into a graph.
 const NODES_MAX: usize = 16;
+/// Steps of one graph.
+pub(super) const GRAPH_NODES_MAX: usize = NODES_MAX * 4;
+/// How long a graph takes further forecasts in: so it ends, however often its path is forecast again.
+const JOIN_MS: u64 = 30_000;
 /// A step further away than this is left to a later forecast, which will know better.
 const HORIZON_MS: u64 = 30_000;
 /// The least time that a forecast step is waited for after its expected moment.
 const SLACK_MS: u64 = 750;
 
+/// A step whose time has come.
+struct Due {
+    graph: u64,
+    index: usize,
+    segment: usize,
+    worth: f64,
+}
+
+fn due(graph: &Graph, now_ms: u64) -> impl Iterator<Item = Due> {
+    let begun =
+        move |node: &Node| node.instance.is_none() && node.start_ms <= now_ms && !node.is_over(now_ms);
+    let steps = graph.nodes.iter().enumerate().filter(move |(_, node)| begun(node));
+    let steps = steps.map(|(index, node)| {
+        let Node { segment, worth, .. } = *node;
+        Due { graph: graph.number, index, segment, worth }
+    });
+    steps.filter(|_| graph.state != GraphState::Draining)
+}
+
 impl Weaver {
     pub(super) fn plan(&mut self, forecast: &Forecast, now_ms: u64) {
-        if !self.rules.weave || self.graphs.len() >= GRAPHS_MAX {
+        if !self.rules.weave || self.draining {
             return;
         }
         let picks: Vec<&Step> = forecast.path.iter().filter(|step| self.is_worth_it(step, now_ms)).collect();
@@ -24,15 +49,21 @@ impl Weaver {
             return;
         }
         let nodes = self.nodes(forecast.id, &picks, now_ms);
-        match self.graph_that_begins_alike(&nodes) {
-            Some(number) => self.join(number, nodes),
-            None => {
-                let number = self.number();
-                let state = GraphState::Planned;
-                self.graphs.insert(number, Graph { number, state, planned_ms: now_ms, draining_ms: 0, nodes });
-                self.actions.push(Action::Note(Note::Graph { graph: number, state, cause: "forecast" }));
-            }
-        }
+        let graph = match self.graph_that_begins_alike(&nodes, now_ms) {
+            Some(number) => self.join(number, nodes, now_ms),
+            None if self.graphs.len() < GRAPHS_MAX => self.begin(nodes, now_ms),
+            None => return,
+        };
+        let due = self.graphs.get(&graph).map(|graph| due(graph, now_ms).collect());
+        self.weave(due.unwrap_or_default(), now_ms);
+        self.turn_graph(graph, now_ms);
+    }
+
+    fn begin(&mut self, nodes: Vec<Node>, now_ms: u64) -> u64 {
+        let (number, state) = (self.number(), GraphState::Planned);
+        self.graphs.insert(number, Graph { number, state, planned_ms: now_ms, draining_ms: 0, nodes });
+        self.actions.push(Action::Note(Note::Graph { graph: number, state, cause: "forecast" }));
+        number
     }
 
     fn is_worth_it(&self, step: &Step, now_ms: u64) -> bool {
@@ -48,17 +79,18 @@ impl Weaver {
             if nodes.iter().any(|node| node.segment == step.segment && node.asker == step.asker) {
                 continue;
             }
+            let confidence = step.confidence.min(1.0);
             let cold_ms = self.cold_ms[step.segment];
             let window_ms = step.expected_ms + step.expected_ms.max(SLACK_MS);
-            let memory_mb = self.rules.segments[step.segment].memory_bytes as f64 / 1_048_576.0;
+            let memory_mb = self.rules.segments[step.segment].memory_bytes.max(1) as f64 / 1_048_576.0;
             // Twice the time it takes is room enough for a busy node; earlier costs memory for nothing.
             let lead_ms = (2.0 * cold_ms) as u64 + SLACK_MS;
             nodes.push(Node {
                 segment: step.segment,
                 forecast,
                 asker: step.asker,
-                confidence: step.confidence,
-                worth: step.confidence * cold_ms / (memory_mb * window_ms as f64 / 1000.0),
+                confidence,
+                worth: confidence * cold_ms / (memory_mb * window_ms as f64 / 1000.0),
                 start_ms: now_ms + (step.expected_ms / 2).saturating_sub(lead_ms),
                 deadline_ms: now_ms + window_ms,
                 instance: None,
@@ -68,101 +100,109 @@ impl Weaver {
         nodes
     }
 
-    /// A live graph that holds every segment of `nodes`: two forecasts that begin alike share their instances.
-    fn graph_that_begins_alike(&self, nodes: &[Node]) -> Option<u64> {
-        let holds = |graph: &&Graph| {
-            graph.state != GraphState::Draining
-                && nodes.iter().all(|node| graph.nodes.iter().any(|other| other.segment == node.segment))
+    /// A graph that holds every segment of `nodes` and takes them in: two forecasts that begin alike share it.
+    fn graph_that_begins_alike(&self, nodes: &[Node], now_ms: u64) -> Option<u64> {
+        let joinable = |graph: &&Graph| {
+            let young = graph.planned_ms.saturating_add(JOIN_MS) > now_ms;
+            let expected = graph.nodes.iter().filter(|node| !node.is_over(now_ms)).count();
+            young && graph.state != GraphState::Draining && expected + nodes.len() <= GRAPH_NODES_MAX
         };
-        self.graphs.values().find(holds).map(|graph| graph.number)
+        let alike = |graph: &&Graph| {
+            nodes.iter().all(|node| graph.nodes.iter().any(|other| other.segment == node.segment))
+        };
+        self.graphs.values().filter(joinable).find(alike).map(|graph| graph.number)
     }
 
-    fn join(&mut self, number: u64, nodes: Vec<Node>) {
-        let Some(graph) = self.graphs.get_mut(&number) else { return };
-        let mut claims = Vec::new();
-        for node in nodes {
+    fn join(&mut self, number: u64, nodes: Vec<Node>, now_ms: u64) -> u64 {
+        let Some(graph) = self.graphs.get_mut(&number) else { return number };
+        if graph.nodes.len() + nodes.len() > GRAPH_NODES_MAX {
+            // What is over makes room: a graph of many users stays bounded.
+            graph.nodes.retain(|node| !node.is_over(now_ms));
+            self.rerouted = true;
+        }
+        for mut node in nodes {
             let same = |other: &&mut Node| other.segment == node.segment && other.asker == node.asker;
-            match graph.nodes.iter_mut().find(same) {
-                Some(other) => {
-                    other.deadline_ms = other.deadline_ms.max(node.deadline_ms);
-                    (other.forecast, other.used) = (node.forecast, false);
-                    claims.extend(other.instance.map(|instance| other.claim(instance, false)));
-                }
-                None => {
-                    // Spent nodes make room; a graph of many users stays bounded.
-                    graph.nodes.retain(|other| !(other.used && other.segment == node.segment));
-                    if graph.nodes.len() < NODES_MAX * 4 {
-                        graph.nodes.push(node);
-                    }
-                }
-            }
+            let Some(known) = graph.nodes.iter_mut().find(same) else {
+                self.rerouted |= matches!(node.asker, Asker::Segment(_));
+                graph.nodes.push(node);
+                continue;
+            };
+            // The later forecast knows better. One whose instance is on its way out is woven anew.
+            let alive = |number: &u64| self.instances.get(number).is_some_and(Instance::is_alive);
+            node.instance = known.instance.filter(alive);
+            self.actions.extend(node.instance.map(|instance| Action::Note(node.claim(instance, false))));
+            // An earlier forecast that reaches further has its claim, too.
+            node.deadline_ms = node.deadline_ms.max(known.deadline_ms);
+            *known = node;
         }
-        self.actions.extend(claims.into_iter().map(Action::Note));
+        number
     }
 
-    /// Gives each step whose time has come its instance: one that stands, or a new one, most worthy first.
+    /// Gives each step whose time has come its instance: one that stands, or a new one.
     pub(super) fn weave_planned(&mut self, now_ms: u64) {
-        let mut planned = Vec::new();
-        for graph in self.graphs.values().filter(|graph| graph.state != GraphState::Draining) {
-            for (index, node) in graph.nodes.iter().enumerate() {
-                if node.instance.is_none() && !node.used && node.start_ms <= now_ms && node.deadline_ms > now_ms {
-                    planned.push((graph.number, index, node.worth));
-                }
+        if !self.draining {
+            self.weave(self.graphs.values().flat_map(|graph| due(graph, now_ms)).collect(), now_ms);
+        }
+    }
+
+    /// The most worthy first.
+    fn weave(&mut self, mut due: Vec<Due>, now_ms: u64) {
+        due.sort_by(|a, b| b.worth.total_cmp(&a.worth));
+        // What finds neither an instance nor room for one makes none: the next step of its segment does not either.
+        let mut hopeless = BTreeSet::new();
+        for step in due {
+            if !hopeless.contains(&step.segment) && self.weave_step(&step, now_ms).is_none() {
+                hopeless.insert(step.segment);
             }
         }
-        planned.sort_by(|a, b| b.2.total_cmp(&a.2));
-        for (graph, index, _) in planned {
-            self.weave_node(graph, index, now_ms);
-        }
     }
 
-    fn weave_node(&mut self, number: u64, index: usize, now_ms: u64) {
-        let Some(node) = self.graphs.get(&number).and_then(|graph| graph.nodes.get(index)).cloned() else { return };
-        let stands = self.standing(node.segment);
-        if stands.is_none() && !self.may_create(node.segment, now_ms) {
-            return;
-        }
-        let instance = stands.unwrap_or_else(|| self.create(node.segment, Origin::Forecast, Some(number), now_ms));
-        if let Some(node) = self.graphs.get_mut(&number).and_then(|graph| graph.nodes.get_mut(index)) {
-            node.instance = Some(instance);
-        }
+    /// The instance that the step gets, if there is one for it.
+    fn weave_step(&mut self, step: &Due, now_ms: u64) -> Option<u64> {
+        let own = self.graphs.get(&step.graph).and_then(|graph| self.own_instance(graph, step.segment));
+        let stands = own.or_else(|| self.standing(step.segment));
+        let instance = match stands {
+            Some(instance) => instance,
+            None if self.may_create(step.segment, now_ms) => {
+                self.create(step.segment, Origin::Forecast, Some(step.graph), now_ms)
+            }
+            None => return None,
+        };
+        let node = self.graphs.get_mut(&step.graph)?.nodes.get_mut(step.index)?;
+        node.instance = Some(instance);
         self.actions.push(Action::Note(node.claim(instance, stands.is_none())));
+        self.rerouted |= own.is_none();
+        Some(instance)
     }
 
-    /// An instance of the segment that stands or is being made.
-    fn standing(&self, segment: usize) -> Option<u64> {
-        let alive = |i: &&super::Instance| i.is_open() || i.state == super::InstanceState::Creating;
-        let mut of_segment = self.instances.values().filter(|i| i.segment == segment).filter(alive);
-        of_segment.next().map(|instance| instance.number)
+    /// A graph has one instance of a segment, whoever its steps are expected from.
+    fn own_instance(&self, graph: &Graph, segment: usize) -> Option<u64> {
+        let of_segment = graph.nodes.iter().filter(|node| node.segment == segment);
+        let alive = |number: &u64| self.instances.get(number).is_some_and(Instance::is_alive);
+        of_segment.filter_map(|node| node.instance).find(alive)
     }
 
-    /// Whether one more instance may be made ahead of demand.
+    /// An instance of the segment that stands or is being made; else one on its way out, if it may stay.
+    ///
+    /// A busy one will do: whether the request brings a connection of its own is not known, and one that finds all
+    /// places taken has a further instance made.
+    fn standing(&mut self, segment: usize) -> Option<u64> {
+        let being_made = |weaver: &Self| {
+            let mut of_segment = weaver.instances.values().filter(|i| i.segment == segment && i.is_alive());
+            of_segment.next().map(|instance| instance.number)
+        };
+        let stands = self.least_busy(segment).or_else(|| being_made(self));
+        if stands.is_some() || self.is_crowded(segment) { stands } else { self.revive(segment, "forecast") }
+    }
+
+    /// Whether one more instance may be made ahead of demand. A creation that hangs keeps its place until its segment's
+    /// time to start is over; the pause that follows leaves the place to others.
     fn may_create(&self, segment: usize, now_ms: u64) -> bool {
-        let making = self.instances.values().filter(|i| {
-            i.origin == Origin::Forecast && i.state == super::InstanceState::Creating
-        });
+        let ahead = |i: &&Instance| i.origin == Origin::Forecast && i.state == InstanceState::Creating;
+        let making = self.instances.values().filter(ahead);
         self.trouble[segment].until_ms <= now_ms
             && making.count() < self.rules.creating
             && self.instances.len() < self.rules.instances
             && self.reserved_bytes() + self.rules.segments[segment].memory_bytes <= self.rules.memory_bytes
-    }
-
-    /// A request needs room: what was made ahead of demand and is not used yields, least worthy first.
-    pub(super) fn make_room(&mut self, segment: usize, now_ms: u64) {
-        let need = self.rules.segments[segment].memory_bytes;
-        if self.instances.len() >= self.rules.instances || self.reserved_bytes() + need > self.rules.memory_bytes {
-            let worth = |number: u64| {
-                let of = self.graphs.values().flat_map(|graph| &graph.nodes).filter(|n| n.instance == Some(number));
-                of.map(|node| node.worth).fold(0.0, f64::max)
-            };
-            let idle = self.instances.values().filter(|i| {
-                i.is_speculative() && i.open == 0 && i.state == super::InstanceState::Ready
-            });
-            let least = idle.map(|i| (i.number, worth(i.number))).min_by(|a, b| a.1.total_cmp(&b.1));
-            // One for one: the request does not wait for the removal, which counts until it is done.
-            if let Some((number, _)) = least {
-                self.remove(number, "budget", now_ms);
-            }
-        }
     }
 }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::Weaver;
+use super::{Asker, Graph, Instance, SegmentRules, Weaver};
 use crate::config::Miss;
 
 /// Backends of one route; the kernel's table holds no more.
-const BACKENDS_MAX: usize = 16;
+pub(super) const BACKENDS_MAX: usize = 16;
 
 /// What a caller dials, and who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,12 +31,16 @@ pub struct Route {
 /// The table that the weaver's state calls for.
 pub(super) fn desired(weaver: &Weaver) -> BTreeMap<RouteKey, Vec<SocketAddr>> {
     let mut table = BTreeMap::new();
-    for (index, segment) in weaver.rules.segments.iter().enumerate() {
-        let open = weaver.instances.values().filter(|instance| instance.segment == index && instance.is_open());
-        let mut backends: Vec<SocketAddr> = open.filter_map(|instance| instance.address).take(BACKENDS_MAX).collect();
-        if backends.is_empty() && segment.miss == Miss::Activate {
-            backends.extend(segment.activator);
-        }
+    // A node that drains takes nothing more in: whoever dials now goes the way that there is without weft.
+    if weaver.draining {
+        return table;
+    }
+    let mut open: Vec<Vec<&Instance>> = vec![Vec::new(); weaver.rules.segments.len()];
+    for instance in weaver.instances.values().filter(|instance| instance.is_open()) {
+        open[instance.segment].push(instance);
+    }
+    for (segment, open) in weaver.rules.segments.iter().zip(&open) {
+        let backends = backends(segment, open);
         if !backends.is_empty() {
             table.insert(RouteKey { caller: None, dial: segment.address }, backends);
         }
@@ -45,20 +49,48 @@ pub(super) fn desired(weaver: &Weaver) -> BTreeMap<RouteKey, Vec<SocketAddr>> {
     table
 }
 
-/// Inside a graph, a call from one instance to another's segment goes to that very instance.
+/// Where a segment leads: to the instances with a place left. Where there is none, a miss is what the configuration
+/// says it is; the activator has a further instance made, unless there are as many as can be led to.
+fn backends(segment: &SegmentRules, open: &[&Instance]) -> Vec<SocketAddr> {
+    let free = open.iter().filter(|instance| instance.open < segment.concurrency);
+    let free: Vec<SocketAddr> = free.filter_map(|instance| instance.address).take(BACKENDS_MAX).collect();
+    if !free.is_empty() || segment.miss == Miss::Pass {
+        return free;
+    }
+    match segment.activator {
+        Some(activator) if open.len() < BACKENDS_MAX => vec![activator],
+        _ => open.iter().filter_map(|instance| instance.address).take(BACKENDS_MAX).collect(),
+    }
+}
+
+/// Inside a graph, a call from one instance to another's segment goes to that very instance; so does an expected call
+/// of those whose request gave rise to the forecast. Instances can be shared: the youngest graph's link is the one that
+/// was forecast last.
 fn links(weaver: &Weaver, table: &mut BTreeMap<RouteKey, Vec<SocketAddr>>) {
-    let standing = |number: &Option<u64>| {
-        number.and_then(|number| weaver.instances.get(&number)).filter(|instance| instance.is_open())
-    };
-    // Instances can be shared; the youngest graph's link is the one that was forecast last.
     for graph in weaver.graphs.values().filter(|graph| graph.is_linked()) {
-        for from in &graph.nodes {
-            let Some(caller) = standing(&from.instance).and_then(|instance| instance.cgroup_id) else { continue };
-            for to in graph.nodes.iter().filter(|to| to.segment != from.segment) {
-                let Some(address) = standing(&to.instance).and_then(|instance| instance.address) else { continue };
-                let dial = weaver.rules.segments[to.segment].address;
-                table.insert(RouteKey { caller: Some(caller), dial }, vec![address]);
+        let own = own_instances(weaver, graph);
+        let mut link = |caller: &Instance, callee: &Instance| {
+            let segment = &weaver.rules.segments[callee.segment];
+            let free = callee.open < segment.concurrency && caller.segment != callee.segment;
+            if let (true, Some(caller), Some(address)) = (free, caller.cgroup_id, callee.address) {
+                table.insert(RouteKey { caller: Some(caller), dial: segment.address }, vec![address]);
             }
+        };
+        for (caller, callee) in
+            own.values().flat_map(|caller| own.values().map(move |callee| (caller, callee)))
+        {
+            link(caller, callee);
+        }
+        for node in &graph.nodes {
+            let (Asker::Segment(from), Some(callee)) = (node.asker, own.get(&node.segment)) else { continue };
+            let outside = |i: &&Instance| i.segment == from && i.is_open() && !own.contains_key(&from);
+            weaver.instances.values().filter(outside).for_each(|caller| link(caller, callee));
         }
     }
+}
+
+/// The graph's instance of each of its segments, where it can be used.
+fn own_instances<'a>(weaver: &'a Weaver, graph: &Graph) -> BTreeMap<usize, &'a Instance> {
+    let instances = graph.nodes.iter().filter_map(|node| weaver.instances.get(&node.instance?));
+    instances.filter(|instance| instance.is_open()).map(|instance| (instance.segment, instance)).collect()
 }

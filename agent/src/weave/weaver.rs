@@ -1,21 +1,16 @@
 //! The weaver's decisions. In: [`Input`]s and the time. Out: [`Action`]s. Pure: it reads no clock and does no I/O,
 //! so that live and replay share it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
+use super::demand::{Counts, Waiter};
 use super::instance::{Instance, InstanceState, Origin};
 use super::routes::{self, Route, RouteKey};
-use super::{Action, Admission, Asker, Found, Graph, GraphState, Input, Note, Reading, Refusal};
+use super::trouble::Trouble;
+use super::{Action, Asker, Found, Graph, Input, Note, Reading};
 use crate::config::Miss;
 
-/// Requests that may wait for one segment; the next is told to come again.
-const WAITERS_MAX: usize = 1024;
-/// How long an instance stays after it left the routes, for connections that chose it just before.
-const DRAIN_GRACE_MS: u64 = 200;
-/// The first pause after a failure; it doubles with each further one.
-const BACKOFF_MS: u64 = 500;
-const BACKOFF_MAX_MS: u64 = 60_000;
 /// What a cold start is taken to last before one was seen.
 const COLD_GUESS_MS: f64 = 300.0;
 
@@ -59,23 +54,6 @@ pub struct SegmentRules {
     pub start_timeout_ms: u64,
 }
 
-/// What keeps a segment from being made.
-#[derive(Debug, Clone, Default)]
-pub struct Trouble {
-    /// Failures in a row.
-    pub failures: u32,
-    /// The last one, in words.
-    pub cause: String,
-    /// No attempt before this.
-    pub until_ms: u64,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    id: u64,
-    since_ms: u64,
-}
-
 /// The weaver: all instances and graphs of the node.
 #[derive(Debug)]
 pub struct Weaver {
@@ -89,11 +67,33 @@ pub struct Weaver {
     pub trouble: Vec<Trouble>,
     /// Mean time from the start of the making to listening, by segment.
     pub cold_ms: Vec<f64>,
-    waiting: Vec<VecDeque<Waiter>>,
+    pub(super) waiting: Vec<VecDeque<Waiter>>,
     routes: BTreeMap<RouteKey, Vec<SocketAddr>>,
     next: u64,
-    draining: bool,
+    now_ms: u64,
+    pub(super) draining: bool,
+    /// Whether the routes may have changed.
+    pub(super) rerouted: bool,
     pub(super) actions: Vec<Action>,
+}
+
+/// How much an input may change. Requests and forecasts come by the thousand: they see to what they touch and leave the
+/// rest to the beat.
+enum Scope {
+    Own,
+    All(Counts),
+}
+
+impl Scope {
+    fn of(input: &Input) -> Self {
+        match input {
+            Input::Forecast(_) | Input::Demand { .. } | Input::Withdrawn { .. } => Self::Own,
+            Input::Created { .. } | Input::Served { .. } => Self::Own,
+            Input::Listening { .. } | Input::Failed { .. } | Input::Removed { .. } => Self::All(Counts::Old),
+            Input::Lost { .. } | Input::Adopted { .. } | Input::Drain => Self::All(Counts::Old),
+            Input::Tick(_) => Self::All(Counts::Fresh),
+        }
+    }
 }
 
 impl Weaver {
@@ -109,33 +109,40 @@ impl Weaver {
             waiting: (0..count).map(|_| VecDeque::new()).collect(),
             routes: BTreeMap::new(),
             next: 1,
+            now_ms: 0,
             draining: false,
+            rerouted: true,
             actions: Vec::new(),
         }
     }
 
     /// Takes one input; returns what is to be done, in order.
     pub fn take(&mut self, input: Input, now_ms: u64) -> Vec<Action> {
+        // A clock that steps back stands still until it has caught up.
+        self.now_ms = self.now_ms.max(now_ms);
+        let (now_ms, scope) = (self.now_ms, Scope::of(&input));
         match input {
             Input::Forecast(forecast) => self.plan(&forecast, now_ms),
             Input::Demand { waiter, segment } => self.demand(waiter, segment, now_ms),
-            Input::Withdrawn { waiter } => self.waiting.iter_mut().for_each(|queue| queue.retain(|w| w.id != waiter)),
-            Input::Created { instance, address, cgroup_id } => {
-                if let Some(instance) = self.instances.get_mut(&instance) {
-                    (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
-                }
+            Input::Withdrawn { waiter } => {
+                self.waiting.iter_mut().for_each(|queue| queue.retain(|w| w.id != waiter))
             }
+            Input::Created { instance, address, cgroup_id } => self.created(instance, address, cgroup_id),
             Input::Listening { instance } => self.listening(instance, now_ms),
             Input::Failed { instance, cause } => self.failed(instance, &cause, now_ms),
+            Input::Lost { instance } => self.lost(instance, now_ms),
             Input::Removed { instance } => self.removed(instance, now_ms),
             Input::Served { instance, asker } => self.served(instance, asker, now_ms),
             Input::Adopted { name, segment, address, cgroup_id } => {
                 self.adopted(name, segment, address, cgroup_id, now_ms);
             }
             Input::Tick(readings) => self.read(&readings, now_ms),
-            Input::Drain => self.draining = true,
+            Input::Drain => (self.draining, self.rerouted) = (true, true),
         }
-        self.settle(now_ms);
+        if let Scope::All(counts) = scope {
+            self.look_over(counts, now_ms);
+        }
+        self.publish();
         std::mem::take(&mut self.actions)
     }
 
@@ -154,52 +161,14 @@ impl Weaver {
         self.instances.values().map(|instance| self.rules.segments[instance.segment].memory_bytes).sum()
     }
 
-    fn settle(&mut self, now_ms: u64) {
+    fn look_over(&mut self, counts: Counts, now_ms: u64) {
+        self.prove(now_ms);
+        self.give_up(now_ms);
+        self.attend(counts, now_ms);
         self.time_out(now_ms);
         self.weave_planned(now_ms);
-        self.expire_graphs(now_ms);
-        self.expire_instances(now_ms);
-        self.publish();
-    }
-
-    fn demand(&mut self, waiter: u64, segment: usize, now_ms: u64) {
-        self.revive(segment, now_ms);
-        let open = self.instances.values().filter(|i| i.segment == segment && i.is_open());
-        if let Some(instance) = open.min_by_key(|i| (i.open, i.number)) {
-            let number = instance.number;
-            return self.admit(waiter, number, Found::Ready, now_ms);
-        }
-        if self.trouble[segment].until_ms > now_ms {
-            let (cause, wait) = (self.trouble[segment].cause.clone(), self.trouble[segment].until_ms - now_ms);
-            return self.refuse(waiter, cause, wait);
-        }
-        if self.waiting[segment].len() >= WAITERS_MAX || self.draining {
-            return self.refuse(waiter, "too many requests wait for an instance".into(), 1000);
-        }
-        self.waiting[segment].push_back(Waiter { id: waiter, since_ms: now_ms });
-        let places = self.creating(segment) * self.rules.segments[segment].concurrency as usize;
-        if self.waiting[segment].len() > places {
-            self.make_room(segment, now_ms);
-            self.create(segment, Origin::Demand, None, now_ms);
-        }
-    }
-
-    /// A draining instance that nobody has begun to remove is as good as a new one.
-    fn revive(&mut self, segment: usize, now_ms: u64) {
-        if self.draining || self.instances.values().any(|i| i.segment == segment && i.is_open()) {
-            return;
-        }
-        let found = self.instances.values_mut().find(|i| i.segment == segment && i.state == InstanceState::Draining);
-        if let Some(instance) = found {
-            instance.state = InstanceState::Serving;
-            instance.used_ms = Some(now_ms);
-            let number = instance.number;
-            self.note_instance(number, "demand");
-        }
-    }
-
-    fn creating(&self, segment: usize) -> usize {
-        self.instances.values().filter(|i| i.segment == segment && i.state == InstanceState::Creating).count()
+        self.turn_graphs(now_ms);
+        self.expire_instances(counts, now_ms);
     }
 
     pub(super) fn create(&mut self, segment: usize, origin: Origin, graph: Option<u64>, now_ms: u64) -> u64 {
@@ -216,6 +185,13 @@ impl Weaver {
         self.next - 1
     }
 
+    fn created(&mut self, number: u64, address: SocketAddr, cgroup_id: u64) {
+        if let Some(instance) = self.instances.get_mut(&number) {
+            (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
+            self.rerouted = true;
+        }
+    }
+
     fn listening(&mut self, number: u64, now_ms: u64) {
         let Some(instance) = self.instances.get_mut(&number) else { return };
         if instance.state != InstanceState::Creating || instance.address.is_none() {
@@ -225,100 +201,60 @@ impl Weaver {
         instance.ready_ms = Some(now_ms);
         let (segment, took_ms) = (instance.segment, (now_ms - instance.created_ms) as f64);
         self.cold_ms[segment] += (took_ms - self.cold_ms[segment]) * 0.2;
-        self.trouble[segment] = Trouble::default();
+        // The pause is over; the trouble is when the instance has proved itself.
+        self.trouble[segment].until_ms = self.trouble[segment].until_ms.min(now_ms);
         self.note_instance(number, "listens");
         let found = match self.instances[&number].origin {
             Origin::Forecast => Found::Creating,
             _ => Found::Nothing,
         };
-        let places = self.rules.segments[segment].concurrency as usize;
-        let count = self.waiting[segment].len().min(places);
-        for waiter in self.waiting[segment].drain(..count).collect::<Vec<_>>() {
+        let places = self.rules.segments[segment].concurrency.saturating_sub(self.instances[&number].open);
+        for _ in 0..places {
+            let Some(waiter) = self.waiting[segment].pop_front() else { break };
             self.admit(waiter.id, number, found, now_ms);
         }
     }
 
-    fn admit(&mut self, waiter: u64, number: u64, found: Found, now_ms: u64) {
-        let Some(instance) = self.instances.get_mut(&number) else { return };
-        let Some(address) = instance.address else { return };
-        // Counted at once: the kernel's figure comes with the next reading, and a burst must not meet a drain.
-        instance.open += 1;
-        instance.used_ms = Some(now_ms);
-        self.actions
-            .push(Action::Answer { waiter, verdict: Ok(Admission { instance: number, address, found }) });
-    }
-
-    fn refuse(&mut self, waiter: u64, cause: String, retry_after_ms: u64) {
-        self.actions.push(Action::Answer { waiter, verdict: Err(Refusal { cause, retry_after_ms }) });
-    }
-
-    fn failed(&mut self, number: u64, cause: &str, now_ms: u64) {
-        let Some(instance) = self.instances.get(&number) else { return };
-        if instance.state == InstanceState::Gone {
-            return;
-        }
-        let segment = instance.segment;
-        // One that served for a while and ends is replaced at the next request; one that never listened is a fault.
-        if instance.ready_ms.is_none() {
-            let trouble = &mut self.trouble[segment];
-            trouble.failures += 1;
-            let pause = BACKOFF_MS.saturating_mul(1 << (trouble.failures - 1).min(10)).min(BACKOFF_MAX_MS);
-            trouble.until_ms = now_ms + pause;
-            cause.clone_into(&mut trouble.cause);
-        }
-        self.remove(number, "failed", now_ms);
-        if self.creating(segment) == 0 && self.trouble[segment].failures > 0 {
-            let wait = self.trouble[segment].until_ms.saturating_sub(now_ms);
-            for waiter in std::mem::take(&mut self.waiting[segment]) {
-                self.refuse(waiter.id, cause.to_owned(), wait);
-            }
-        }
-    }
-
-    pub(super) fn remove(&mut self, number: u64, cause: &'static str, now_ms: u64) {
-        let Some(instance) = self.instances.get_mut(&number) else { return };
-        if instance.state == InstanceState::Gone {
-            return;
-        }
-        instance.state = InstanceState::Gone;
-        let (segment, used) = (instance.segment, instance.uses > 0);
-        let idle_mb_s = instance.take_idle_mb_s(now_ms);
-        self.note_instance(number, cause);
-        self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used }));
-        self.actions.push(Action::Remove { instance: number });
-        for node in self.graphs.values_mut().flat_map(|graph| &mut graph.nodes) {
-            if node.instance == Some(number) {
-                node.instance = None;
-                node.deadline_ms = node.deadline_ms.min(now_ms);
-            }
+    /// No fault of its segment's: who waits for it gets another.
+    fn lost(&mut self, number: u64, now_ms: u64) {
+        if self.instances.get(&number).is_some_and(|instance| instance.state == InstanceState::Creating) {
+            self.remove(number, "lost", now_ms);
         }
     }
 
     fn removed(&mut self, number: u64, now_ms: u64) {
-        let Some(instance) = self.instances.remove(&number) else { return };
-        // Requests that came while it was being removed, or after its failure, need another.
+        // The books of one that vanished untold are closed now.
+        self.retire(number, "vanished", now_ms);
+        self.instances.remove(&number);
+    }
+
+    /// Somebody uses an instance: by a request, or by a connection whose requests cannot be read.
+    pub(super) fn touch(&mut self, number: u64, now_ms: u64) {
+        let Some(instance) = self.instances.get_mut(&number) else { return };
+        instance.meter(now_ms);
         let segment = instance.segment;
-        let waiting = self.waiting[segment].len();
-        if waiting > 0 && self.creating(segment) == 0 && self.trouble[segment].until_ms <= now_ms {
-            self.create(segment, Origin::Demand, None, now_ms);
+        if instance.used_ms.replace(now_ms).is_none() {
+            let idle_mb_s = instance.take_idle_mb_s(now_ms);
+            self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used: true }));
+        }
+        if instance.state == InstanceState::Ready {
+            instance.state = InstanceState::Serving;
+            self.note_instance(number, "used");
         }
     }
 
     fn served(&mut self, number: u64, asker: Asker, now_ms: u64) {
         let Some(instance) = self.instances.get_mut(&number) else { return };
-        instance.used_ms = Some(now_ms);
         instance.uses += 1;
-        let (first, segment) = (instance.uses == 1, instance.segment);
-        if instance.state == InstanceState::Ready {
-            instance.state = InstanceState::Serving;
-        }
-        if first {
-            let idle_mb_s = self.instances.get_mut(&number).map_or(0.0, |i| i.take_idle_mb_s(now_ms));
-            self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used: true }));
-            self.note_instance(number, "used");
+        let segment = instance.segment;
+        // The word of a request may come after the end of its instance, whose books are closed.
+        if instance.state != InstanceState::Gone {
+            self.touch(number, now_ms);
+            self.proved(number);
         }
         for graph in self.graphs.values_mut() {
-            let expected = |node: &&mut super::Node| node.segment == segment && node.asker == asker && !node.used;
+            let expected =
+                |node: &&mut super::Node| node.segment == segment && node.asker == asker && !node.used;
             if let Some(node) = graph.nodes.iter_mut().find(expected) {
                 node.used = true;
                 node.deadline_ms = now_ms;
@@ -327,10 +263,15 @@ impl Weaver {
     }
 
     fn adopted(&mut self, name: String, segment: usize, address: SocketAddr, cgroup_id: u64, now_ms: u64) {
+        if segment >= self.rules.segments.len() {
+            return;
+        }
         let number = self.number();
         let mut instance = Instance::new(number, name, segment, Origin::Adopted, now_ms);
         (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
-        (instance.state, instance.ready_ms, instance.used_ms) = (InstanceState::Serving, Some(now_ms), Some(now_ms));
+        (instance.state, instance.ready_ms, instance.used_ms) =
+            (InstanceState::Serving, Some(now_ms), Some(now_ms));
+        instance.proven = true;
         self.instances.insert(number, instance);
         self.note_instance(number, "adopted");
     }
@@ -338,109 +279,23 @@ impl Weaver {
     fn read(&mut self, readings: &[Reading], now_ms: u64) {
         for reading in readings {
             let Some(instance) = self.instances.get_mut(&reading.instance) else { continue };
-            instance.meter(now_ms);
-            if reading.open > 0 {
-                instance.used_ms = Some(now_ms);
-            }
-            (instance.open, instance.memory_bytes) = (reading.open, reading.memory_bytes);
-        }
-    }
-
-    fn time_out(&mut self, now_ms: u64) {
-        for segment in 0..self.rules.segments.len() {
-            let limit = self.rules.segments[segment].start_timeout_ms;
-            while let Some(waiter) = self.waiting[segment].front() {
-                if waiter.since_ms + limit > now_ms {
-                    break;
-                }
-                let id = waiter.id;
-                self.waiting[segment].pop_front();
-                self.refuse(id, format!("no instance was ready within {limit} ms"), BACKOFF_MS.max(limit / 2));
-            }
-            let late = |i: &&Instance| {
-                i.segment == segment && i.state == InstanceState::Creating && i.created_ms + limit <= now_ms
-            };
-            let late: Vec<u64> = self.instances.values().filter(late).map(|i| i.number).collect();
-            for number in late {
-                self.failed(number, &format!("it did not listen within {limit} ms"), now_ms);
-            }
-        }
-    }
-
-    fn expire_instances(&mut self, now_ms: u64) {
-        let held: BTreeMap<u64, u64> = self.holds();
-        let mut idle = Vec::new();
-        let mut drained = Vec::new();
-        for instance in self.instances.values().filter(|instance| instance.open == 0) {
-            let kept = instance.used_ms.or(instance.ready_ms).filter(|_| !instance.is_speculative());
-            let until = kept.map_or(0, |at| at + self.rules.keep_alive_ms);
-            let until = until.max(held.get(&instance.number).copied().unwrap_or(0));
-            match instance.state {
-                InstanceState::Ready | InstanceState::Serving if self.draining || until <= now_ms => {
-                    idle.push(instance.number);
-                }
-                InstanceState::Creating if self.draining => idle.push(instance.number),
-                InstanceState::Draining if instance.draining_ms + DRAIN_GRACE_MS <= now_ms => {
-                    drained.push(instance.number);
-                }
-                _ => {}
-            }
-        }
-        for number in idle {
-            let Some(instance) = self.instances.get_mut(&number) else { continue };
-            if instance.state == InstanceState::Creating {
-                self.remove(number, "drain", now_ms);
+            if instance.state == InstanceState::Gone {
                 continue;
             }
-            (instance.state, instance.draining_ms) = (InstanceState::Draining, now_ms);
-            self.note_instance(number, if self.draining { "drain" } else { "idle" });
-        }
-        drained.into_iter().for_each(|number| self.remove(number, "idle", now_ms));
-    }
-
-    /// Until when graphs hold their instances.
-    fn holds(&self) -> BTreeMap<u64, u64> {
-        let mut held = BTreeMap::new();
-        for node in self.graphs.values().filter(|graph| graph.is_linked()).flat_map(|graph| &graph.nodes) {
-            if let Some(number) = node.instance {
-                let until: &mut u64 = held.entry(number).or_default();
-                *until = (*until).max(node.deadline_ms);
+            instance.meter(now_ms);
+            self.rerouted |= instance.open != reading.open;
+            (instance.open, instance.memory_bytes) = (reading.open, reading.memory_bytes);
+            if reading.open > 0 {
+                self.touch(reading.instance, now_ms);
             }
         }
-        held
-    }
-
-    fn expire_graphs(&mut self, now_ms: u64) {
-        let mut changes = Vec::new();
-        let open: BTreeSet<u64> = self.instances.values().filter(|i| i.is_open()).map(|i| i.number).collect();
-        for graph in self.graphs.values_mut() {
-            let before = graph.state;
-            let over = self.draining || graph.nodes.iter().all(|node| node.deadline_ms <= now_ms);
-            graph.state = match before {
-                GraphState::Draining if graph.draining_ms + DRAIN_GRACE_MS <= now_ms => GraphState::Gone,
-                GraphState::Draining => before,
-                _ if over => GraphState::Draining,
-                _ => graph.derived(|number| open.contains(&number)),
-            };
-            if graph.state != before {
-                if graph.state == GraphState::Draining {
-                    graph.draining_ms = now_ms;
-                }
-                let used = graph.nodes.iter().all(|node| node.used);
-                let cause = match graph.state {
-                    GraphState::Draining | GraphState::Gone if used => "used",
-                    GraphState::Draining | GraphState::Gone => "idle",
-                    _ => "woven",
-                };
-                changes.push(Action::Note(Note::Graph { graph: graph.number, state: graph.state, cause }));
-            }
-        }
-        self.graphs.retain(|_, graph| graph.state != GraphState::Gone);
-        self.actions.extend(changes);
     }
 
     /// Writes what differs between the table that is called for and the one that is in the kernel.
     fn publish(&mut self) {
+        if !std::mem::take(&mut self.rerouted) {
+            return;
+        }
         let table = routes::desired(self);
         let mut changes = Vec::new();
         for (key, backends) in &table {
@@ -448,7 +303,9 @@ impl Weaver {
                 changes.push(Action::SetRoute(Route { key: *key, backends: backends.clone() }));
             }
         }
-        changes.extend(self.routes.keys().filter(|key| !table.contains_key(key)).map(|key| Action::DropRoute(*key)));
+        changes.extend(
+            self.routes.keys().filter(|key| !table.contains_key(key)).map(|key| Action::DropRoute(*key)),
+        );
         self.routes = table;
         // Routes change before anything they led to is removed.
         changes.append(&mut self.actions);
@@ -460,7 +317,15 @@ impl Weaver {
         let holds = |graph: &&Graph| graph.nodes.iter().any(|node| node.instance == Some(number));
         let graph = self.graphs.values().find(holds).map(|graph| graph.number);
         let (name, segment, state) = (instance.name.clone(), instance.segment, instance.state);
-        self.actions.push(Action::Note(Note::Instance { instance: number, name, segment, graph, state, cause }));
+        self.rerouted = true;
+        self.actions.push(Action::Note(Note::Instance {
+            instance: number,
+            name,
+            segment,
+            graph,
+            state,
+            cause,
+        }));
     }
 }
 

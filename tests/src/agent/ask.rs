@@ -1,5 +1,6 @@
 //! What an agent says, through its own command line. In: a question. Out: JSON.
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Agent;
+use crate::command::Piped;
 use crate::containerd::run;
 use crate::http::http_get;
 use crate::wait::{wait_for, wait_for_some};
@@ -18,6 +20,8 @@ use crate::wait::{wait_for, wait_for_some};
 const LINES_MAX: usize = 500_000;
 /// An agent greets whoever watches; one that does not is taken to have begun by then.
 const GREETING: Duration = Duration::from_millis(500);
+/// A request is seen as soon as the agent gets to it; a busy machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Agent {
     /// `weft status`.
@@ -52,6 +56,11 @@ impl Agent {
         self.json(&["profile"])
     }
 
+    /// Where Prometheus would scrape.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics
+    }
+
     /// What Prometheus would scrape.
     ///
     /// # Errors
@@ -67,6 +76,15 @@ impl Agent {
     pub fn weft(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.binary);
         run(command.args(arguments).arg("--socket").arg(self.place.socket()))
+    }
+
+    /// Starts `weft` against this agent and leaves its output to the caller.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn weft_piped(&self, arguments: &[&str]) -> Result<Piped> {
+        let mut command = Command::new(&self.binary);
+        Piped::start(command.args(arguments).arg("--socket").arg(self.place.socket()))
     }
 
     /// Follows what happens, from now on.
@@ -124,6 +142,22 @@ impl Watch {
     /// All lines so far.
     pub fn lines(&self) -> Vec<Line> {
         lock(&self.kept).lines.clone()
+    }
+
+    /// The requests so far, in the order in which they were seen.
+    pub fn requests(&self) -> Vec<Line> {
+        let mut lines = self.lines();
+        lines.retain(|line| line["kind"] == "request");
+        lines
+    }
+
+    /// Waits until a request for this path was seen, which is then its first.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn request(&self, path: &str) -> Result<Line> {
+        let is_it = |line: &Line| line["kind"] == "request" && line["path"] == path;
+        self.wait_for(&format!("a request for {path}"), PATIENCE, is_it)
     }
 
     /// Lines after the first `count`.

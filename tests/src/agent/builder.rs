@@ -9,8 +9,8 @@ use anyhow::Result;
 use super::place::Place;
 use super::{Agent, quoted};
 use crate::cgroup::Subtree;
-use crate::containerd::PrivateContainerd;
-use crate::image::ImageBuilder;
+use crate::containerd::{Keep, PrivateContainerd};
+use crate::image::{ImageBuilder, segment_image};
 
 /// Describes an agent; [`Builder::start`] starts it.
 #[derive(Debug, Clone)]
@@ -21,11 +21,15 @@ pub struct Builder {
     keep_alive: Duration,
     confidence: Option<f64>,
     budget: Budget,
+    prefix: u8,
+    drain: Option<Duration>,
     segments: Vec<Segment>,
     pub(super) images: Vec<ImageBuilder>,
     pub(super) archives: Vec<PathBuf>,
     pub(super) cache: PathBuf,
     pub(super) binary: Option<PathBuf>,
+    pub(super) keep: Keep,
+    pub(super) log: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -141,11 +145,15 @@ impl Builder {
             keep_alive: Duration::from_secs(2),
             confidence: None,
             budget: Budget { memory_mib: 2048, cores: 2.0, instances: 32 },
+            prefix: 24,
+            drain: None,
             segments: Vec::new(),
             images: Vec::new(),
             archives: Vec::new(),
             cache: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"),
             binary: None,
+            keep: Keep::InMemory,
+            log: None,
         }
     }
 
@@ -180,10 +188,37 @@ impl Builder {
         self
     }
 
+    /// Length of the instances' subnet's prefix, 24 to 29; 24 unless told otherwise.
+    pub fn prefix(mut self, prefix: u8) -> Self {
+        self.prefix = prefix;
+        self
+    }
+
+    /// How long the agent's end waits for instances that have work; its own default unless told otherwise.
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.drain = Some(drain);
+        self
+    }
+
+    /// Takes a segment away.
+    pub fn without(mut self, name: &str) -> Self {
+        self.segments.retain(|segment| segment.name != name);
+        self
+    }
+
     /// Adds a segment.
     pub fn segment(mut self, segment: Segment) -> Self {
         self.segments.push(segment);
         self
+    }
+
+    /// Imports the fixture server before the start, as an image of this name.
+    ///
+    /// # Errors
+    /// As [`segment_image`].
+    pub fn fixture(self, image: &str) -> Result<Self> {
+        let image = segment_image(image, &self.cache)?;
+        Ok(self.image(image))
     }
 
     /// Builds an image and imports it before the start.
@@ -198,15 +233,32 @@ impl Builder {
         self
     }
 
+    /// Keeps all state on disk, as on a real node: for measurements.
+    pub fn on_disk(mut self) -> Self {
+        self.keep = Keep::OnDisk;
+        self
+    }
+
     /// Keeps the layers of images there; `target/images` unless told otherwise.
     pub fn cache(mut self, cache: &Path) -> Self {
         cache.clone_into(&mut self.cache);
         self
     }
 
+    /// Where the layers of images are kept.
+    pub fn cache_path(&self) -> &Path {
+        &self.cache
+    }
+
     /// The `weft` to run; the one beside the running program unless told otherwise.
     pub fn binary(mut self, binary: &Path) -> Self {
         self.binary = Some(binary.to_owned());
+        self
+    }
+
+    /// How much the agent logs, as in `WEFT_LOG`; as this process' environment says unless told otherwise.
+    pub fn log(mut self, filter: &str) -> Self {
+        self.log = Some(filter.to_owned());
         self
     }
 
@@ -246,20 +298,21 @@ impl Builder {
     ) -> Result<String> {
         let confidence = self.confidence.map_or("\"auto\"".to_owned(), |bar| format!("{bar:?}"));
         let mut text = format!(
-            "[agent]\nstate = {}\nsocket = {}\nrun = {}\nmetrics = \"{metrics}\"\ncgroup = {}\nweave = {}\n\n\
+            "[agent]\nstate = {}\nsocket = {}\nmetrics = \"{metrics}\"\ncgroup = {}\nweave = {}\n{}\n\
              [containerd]\naddress = {}\nrunc_root = {}\n\n\
-             [network]\nbridge = \"{}\"\nsubnet = \"{}/24\"\n\n\
+             [network]\nbridge = \"{}\"\nsubnet = \"{}/{}\"\n\n\
              [budget]\nmemory = \"{}MiB\"\ncpu = {:?}\ninstances = {}\n\n\
              [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n",
             quoted(&place.directory().join("learned"))?,
             quoted(&place.socket())?,
-            quoted(&place.directory().join("run"))?,
             quoted(subtree.directory())?,
             self.weave,
+            self.drain.map_or(String::new(), |drain| format!("drain = \"{}ms\"\n", drain.as_millis())),
             quoted(&containerd.address())?,
             quoted(&containerd.runc_root())?,
             place.bridge(),
             place.subnet_base(),
+            self.prefix,
             self.budget.memory_mib,
             self.budget.cores,
             self.budget.instances,

@@ -49,7 +49,8 @@ impl Place {
 
     fn called(name: String) -> Result<Self> {
         let directory = Path::new("/run").join(&name);
-        let held = hold(&name).with_context(|| format!("another run called {name} is under way; end it first"))?;
+        let held =
+            hold(&name).with_context(|| format!("another run called {name} is under way; end it first"))?;
         Ok(Self { name, directory, block: Block::take()?, _name: held })
     }
 
@@ -135,7 +136,7 @@ impl Place {
     }
 
     /// The bridge, and the ends of instances' pairs: these are named after addresses of the subnet.
-    fn links(&self) -> Vec<String> {
+    pub(super) fn links(&self) -> Vec<String> {
         let base = self.subnet_base().to_bits();
         let is_ours = |name: &str| {
             let address = name.strip_prefix("weft").and_then(|digits| u32::from_str_radix(digits, 16).ok());

@@ -12,7 +12,7 @@ mod stop;
 
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
 /// Measure weft against a reference
@@ -36,30 +36,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Start(arguments) => start::run(arguments),
     }
-}
-
-/// What every benchmark needs besides cargo, and the Debian package it is in.
-const PROGRAMS: [(&str, &str); 4] =
-    [("containerd", "containerd"), ("ctr", "containerd"), ("runc", "runc"), ("ip", "iproute2")];
-
-/// Refuses a machine on which nothing can be measured, before anything is built.
-///
-/// # Errors
-/// What is missing, and how to come by it.
-fn check_machine() -> Result<()> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    // "Uid: REAL EFFECTIVE SAVED FILESYSTEM"
-    let effective = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1));
-    ensure!(
-        effective == Some("0"),
-        "containers, cgroups and kernel programs need root; run it again as root"
-    );
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    let missing: Vec<_> =
-        PROGRAMS.iter().filter(|(name, _)| !is_there(name)).map(|(_, package)| *package).collect();
-    ensure!(missing.is_empty(), "programs are missing (apt-get install {})", missing.join(" "));
-    Ok(())
 }
 
 /// Runs a program to its end and returns what it printed.

@@ -122,7 +122,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Outcome> {
 impl Stage {
     fn open(bench: &Bench) -> Result<Self> {
         // Forecasts would make hits of what is to be cold.
-        let agent = Agent::builder("bench").fixed().binary(&release::program("weft")?).weave(false);
+        let agent = Agent::builder("bench").fixed().on_disk().binary(&release::program("weft")?).weave(false);
         let agent =
             agent.image(bench.image.clone()).segment(segment(SEGMENT)).keep_alive(KEEP_ALIVE).start()?;
         let archive = agent.place().directory().join("reference.tar");

@@ -114,7 +114,11 @@ struct Stage {
 /// When something does not start, the agent does not learn, or too little are hits.
 pub(super) fn measure(bench: &mut Bench) -> Result<Outcome> {
     bench.progress.stage("start weft anew; users come until it forecasts");
-    let agent = Agent::builder("bench").fixed().binary(&release::program("weft")?).image(bench.image.clone());
+    let agent = Agent::builder("bench")
+        .fixed()
+        .on_disk()
+        .binary(&release::program("weft")?)
+        .image(bench.image.clone());
     let agent = agent.segment(segment(FIRST)).segment(segment(SECOND)).keep_alive(KEEP_ALIVE).start()?;
     let caller = agent.caller()?;
     let model_rows = train(&agent, &caller, bench)?;

@@ -23,10 +23,11 @@ use weft_tests::image::ImageBuilder;
 
 use super::machine::Machine;
 use super::progress::Progress;
+use super::release;
 use super::report::{Claim, Report, Steps, Target, Times};
 use super::stats::{Ratio, ratio};
 use super::stop::Stop;
-use super::{check_machine, release};
+use crate::setup::{self, Purpose};
 
 /// The image that every container is made of: one static program.
 const IMAGE: &str = "bench/segment:1";
@@ -95,7 +96,7 @@ impl Failures {
 /// # Errors
 /// What could not be measured.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    check_machine()?;
+    setup::ready(&[Purpose::Demo])?;
     let load = release::enter()?;
     let stop = Stop::listen()?;
     let outcome = measure(arguments.rounds as usize, &stop);
