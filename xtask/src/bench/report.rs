@@ -2,7 +2,7 @@
 //! object, or a table with target and verdict per line.
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::machine::Machine;
 use super::stats::{Ratio, Series};
+use crate::repository;
 
 /// What a ratio is to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -143,11 +144,11 @@ impl Report {
     /// # Errors
     /// When the file cannot be written.
     pub(super) fn keep(&self) -> Result<PathBuf> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
+        let folder = repository::root().join("target/bench");
         let samples = |times: &Times| (times.name.to_owned(), json!(times.samples));
         let samples = Entries(self.times.iter().map(samples).collect());
         std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-        let path = folder.canonicalize()?.join(format!("{}.json", self.bench));
+        let path = folder.join(format!("{}.json", self.bench));
         std::fs::write(&path, serde_json::to_vec(&samples)?)
             .with_context(|| format!("write {}", path.display()))?;
         Ok(path)

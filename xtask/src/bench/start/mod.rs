@@ -17,6 +17,8 @@ mod hit;
 mod network;
 mod train;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, ensure};
 use weft_tests::agent::{Agent, Segment};
 use weft_tests::image::ImageBuilder;
@@ -27,6 +29,7 @@ use super::release;
 use super::report::{Claim, Report, Steps, Target, Times};
 use super::stats::{Ratio, ratio};
 use super::stop::Stop;
+use crate::repository;
 use crate::setup::{self, Purpose};
 
 /// The image that every container is made of: one static program.
@@ -116,12 +119,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 fn measure(rounds: usize, stop: &Stop) -> Result<(cold::Outcome, hit::Outcome, f64)> {
     let mut progress = Progress::start();
     progress.stage("build the image");
-    let cache = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images");
-    let image = weft_tests::image::segment_image(IMAGE, &cache)?;
+    let image = weft_tests::image::segment_image(IMAGE, &images())?;
     let mut bench = Bench { rounds, image, progress, stop: stop.clone() };
     let cold = cold::measure(&mut bench).context("cold starts")?;
     let hit = hit::measure(&mut bench).context("hits")?;
     Ok((cold, hit, bench.progress.seconds()))
+}
+
+/// Where layers of images are kept between runs.
+fn images() -> PathBuf {
+    repository::root().join("target/images")
 }
 
 /// A segment of the benchmark.
