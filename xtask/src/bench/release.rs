@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::machine::Load;
+use crate::command;
 
 /// Set for the released program: that all is built, and the load average before the build.
 const BUILT: &str = "WEFT_BENCH_BUILT";
@@ -25,12 +26,10 @@ pub(super) fn enter() -> Result<Load> {
         return Load::parse(&load.to_string_lossy());
     }
     let load = Load::read()?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--bins"]).args(PACKAGES.iter().flat_map(|name| ["--package", name]));
+    let mut build = command::cargo(["build", "--release", "--bins"]);
+    build.args(PACKAGES.iter().flat_map(|name| ["--package", name]));
     // Standard output is for the result.
-    let status =
-        build.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let status = build.stdin(Stdio::null()).stdout(Stdio::null()).status();
     ensure!(status.context("start cargo")?.success(), "what is measured does not build");
     let this = std::env::current_exe()?;
     let target = this.ancestors().nth(2).context("xtask is not in a target directory")?;

@@ -2,6 +2,7 @@
 //! object, or a table with target and verdict per line.
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::machine::Machine;
 use super::stats::{Ratio, Series};
+use crate::repository;
 
 /// What a ratio is to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,7 +54,8 @@ pub(super) struct Claim {
 #[derive(Debug)]
 pub(super) struct Times {
     pub(super) name: &'static str,
-    pub(super) series: Series,
+    /// In the order in which they were measured.
+    pub(super) samples: Vec<f64>,
 }
 
 /// Medians of the steps of one thing, in milliseconds and in their order.
@@ -99,7 +102,8 @@ impl Report {
         for claim in &self.claims {
             put(claim.key.to_owned(), json!(rounded(claim.ratio.value)));
         }
-        for Times { name, series } in &self.times {
+        for Times { name, samples } in &self.times {
+            let series = Series::new(samples.clone());
             let figure = |figure: Option<f64>| figure.with_context(|| format!("no sample of {name}"));
             put(format!("{name}_p50_ms"), json!(rounded(figure(series.p50())?)));
             put(format!("{name}_p99_ms"), json!(rounded(figure(series.p99())?)));
@@ -135,6 +139,21 @@ impl Report {
         Ok(serde_json::to_string(&entries)?)
     }
 
+    /// Keeps every sample below `target/bench`, in the order in which they were measured, and returns where.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(super) fn keep(&self) -> Result<PathBuf> {
+        let folder = repository::root().join("target/bench");
+        let samples = |times: &Times| (times.name.to_owned(), json!(times.samples));
+        let samples = Entries(self.times.iter().map(samples).collect());
+        std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        let path = folder.join(format!("{}.json", self.bench));
+        std::fs::write(&path, serde_json::to_vec(&samples)?)
+            .with_context(|| format!("write {}", path.display()))?;
+        Ok(path)
+    }
+
     /// A table for people.
     pub(super) fn table(&self) -> String {
         let mut text = String::new();
@@ -154,7 +173,8 @@ impl Report {
             writeln!(text, "{key:<30} {value:>7.3}   {interval:<14} {target:<8} {verdict}")?;
         }
         writeln!(text, "\n{:<30} {:>10} {:>10} {:>6}", "FIRST BYTE", "P50 MS", "P99 MS", "N")?;
-        for Times { name, series } in &self.times {
+        for Times { name, samples } in &self.times {
+            let series = Series::new(samples.clone());
             let figure = |figure: Option<f64>| figure.map_or("-".to_owned(), |ms| format!("{ms:.3}"));
             let (p50, p99) = (figure(series.p50()), figure(series.p99()));
             writeln!(text, "{name:<30} {p50:>10} {p99:>10} {:>6}", series.n())?;
@@ -203,7 +223,7 @@ mod tests {
                 claim("hit_over_warm_p50", 1.0500049, Target::AtMost(1.10)),
                 claim("ctr_over_cold_p50", 1.9, Target::AtLeast(2.0)),
             ],
-            times: vec![Times { name: "cold", series: Series::new(vec![2.0, 1.0, 3.0]) }],
+            times: vec![Times { name: "cold", samples: vec![2.0, 1.0, 3.0] }],
             steps: vec![Steps { key: "floor_steps_p50_ms", medians: vec![("task".to_owned(), 40.0)] }],
             counts: vec![("not_hit", 3)],
             tallies: vec![("not_hit_but", BTreeMap::from([("late".to_owned(), 3)]))],
@@ -232,7 +252,7 @@ mod tests {
     #[test]
     fn a_series_without_samples_is_no_result() {
         let mut report = report("0 0 0");
-        report.times[0].series = Series::default();
+        report.times[0].samples.clear();
         assert!(report.json().unwrap_err().to_string().contains("cold"));
     }
 

@@ -18,7 +18,7 @@ use super::super::stats::Series;
 use super::ctr::Ctr;
 use super::floor::{Floor, Steps};
 use super::network::{Room, Rooms};
-use super::{Bench, Failures, WARM_UP, segment};
+use super::{Bench, Failures, WARM_UP, images, segment};
 
 const SEGMENT: &str = "cold";
 /// The references' containers are in a namespace of containerd in which weft makes nothing.
@@ -149,7 +149,7 @@ impl Stage {
                 Kind::Ctr => self.ctr(number).map(|ms| round.ctr_ms = Some(ms)).context("ctr"),
             };
             if let Err(error) = done {
-                failures.note(&format!("round {number}"), &error);
+                failures.note(&format!("round {number}"), &error, &self.agent);
             }
         }
         round
@@ -219,10 +219,6 @@ impl Outcome {
             ..Self::default()
         }
     }
-}
-
-fn images() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images")
 }
 
 /// The median of each name, the names in the order of their first appearance.

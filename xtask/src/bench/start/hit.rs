@@ -175,7 +175,10 @@ impl Stage {
             match self.round(way, number) {
                 Ok(Ended::Measured(sample)) => *place = Some(sample),
                 Ok(Ended::NotHit(word)) => *outcome.not_hit.entry(word).or_default() += 1,
-                Err(error) => outcome.failures.note(&format!("{way:?} request of pair {number}"), &error),
+                Err(error) => {
+                    let kind = format!("{way:?} request of pair {number}");
+                    outcome.failures.note(&kind, &error, &self.agent);
+                }
             }
         }
         Some([hit?, warm?])

@@ -17,16 +17,19 @@ mod hit;
 mod network;
 mod train;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, ensure};
-use weft_tests::agent::Segment;
+use weft_tests::agent::{Agent, Segment};
 use weft_tests::image::ImageBuilder;
 
 use super::machine::Machine;
 use super::progress::Progress;
 use super::release;
 use super::report::{Claim, Report, Steps, Target, Times};
-use super::stats::{Ratio, Series, ratio};
+use super::stats::{Ratio, ratio};
 use super::stop::Stop;
+use crate::repository;
 use crate::setup::{self, Purpose};
 
 /// The image that every container is made of: one static program.
@@ -66,7 +69,12 @@ struct Failures {
 }
 
 impl Failures {
-    fn note(&mut self, kind: &str, error: &anyhow::Error) {
+    fn note(&mut self, kind: &str, error: &anyhow::Error, agent: &Agent) {
+        eprintln!("\na sample failed: {kind}: {error:#}; the agent's log ends:\n{}", agent.log_tail());
+        self.add(kind, error);
+    }
+
+    fn add(&mut self, kind: &str, error: &anyhow::Error) {
         self.count += 1;
         if self.told.len() < TOLD_MAX {
             self.told.push(format!("{kind}: {error:#}"));
@@ -99,6 +107,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     stop.check()?;
     let (cold, hit, took_s) = outcome?;
     let report = report(cold, hit, Machine::look(load)?, took_s)?;
+    eprintln!("samples: {}", report.keep()?.display());
     if arguments.json {
         println!("{}", report.json()?);
     } else {
@@ -110,12 +119,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 fn measure(rounds: usize, stop: &Stop) -> Result<(cold::Outcome, hit::Outcome, f64)> {
     let mut progress = Progress::start();
     progress.stage("build the image");
-    let cache = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images");
-    let image = weft_tests::image::segment_image(IMAGE, &cache)?;
+    let image = weft_tests::image::segment_image(IMAGE, &images())?;
     let mut bench = Bench { rounds, image, progress, stop: stop.clone() };
     let cold = cold::measure(&mut bench).context("cold starts")?;
     let hit = hit::measure(&mut bench).context("hits")?;
     Ok((cold, hit, bench.progress.seconds()))
+}
+
+/// Where layers of images are kept between runs.
+fn images() -> PathBuf {
+    repository::root().join("target/images")
 }
 
 /// A segment of the benchmark.
@@ -146,7 +159,7 @@ fn report(cold: cold::Outcome, hit: hit::Outcome, machine: Machine, took_s: f64)
     Ok(Report {
         bench: "start",
         claims,
-        times: times.map(|(name, times)| Times { name, series: Series::new(times) }).into(),
+        times: times.map(|(name, times)| Times { name, samples: times }).into(),
         steps: vec![
             Steps { key: "cold_phases_p50_ms", medians: cold.phases },
             Steps { key: "floor_steps_p50_ms", medians: cold.floor_steps },
@@ -172,11 +185,11 @@ mod tests {
     fn failures_are_counted_told_up_to_a_number_and_too_many_are_the_end() {
         let mut failures = Failures::default();
         for _ in 0..40 {
-            failures.note("cold", &anyhow::anyhow!("it fell over"));
+            failures.add("cold", &anyhow::anyhow!("it fell over"));
         }
         assert_eq!((failures.count, failures.told.len()), (40, TOLD_MAX));
         failures.check(60).unwrap();
-        failures.note("cold", &anyhow::anyhow!("again"));
+        failures.add("cold", &anyhow::anyhow!("again"));
         let error = failures.check(60).unwrap_err().to_string();
         assert!(error.contains("41 samples failed") && error.contains("it fell over"), "{error}");
     }
@@ -184,9 +197,9 @@ mod tests {
     #[test]
     fn failures_of_two_parts_are_one_count() {
         let mut one = Failures::default();
-        one.note("cold", &anyhow::anyhow!("first"));
+        one.add("cold", &anyhow::anyhow!("first"));
         let mut other = Failures::default();
-        other.note("hit", &anyhow::anyhow!("second"));
+        other.add("hit", &anyhow::anyhow!("second"));
         let both = one.join(other);
         assert_eq!((both.count, both.told), (2, vec!["cold: first".to_owned(), "hit: second".to_owned()]));
     }
