@@ -11,7 +11,7 @@ use weft_tests::http::Request;
 use weft_tests::image::segment_image;
 use weft_tests::load::Load;
 use weft_tests::ordinary::{ORDINARY, ordinary_service};
-use weft_tests::wait::wait_for;
+use weft_tests::wait::{let_pass, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Within this time an agent takes over what it finds.
@@ -114,7 +114,7 @@ fn a_kill_at_any_moment_of_a_creation_leaves_nothing_astray() -> Result<()> {
         thread::scope(|scope| {
             // Whoever is held when the agent dies loses its connection.
             scope.spawn(|| caller.send(&request).ok());
-            thread::sleep(Duration::from_millis(15 * index as u64));
+            let_pass(Duration::from_millis(15 * index as u64));
             agent.kill9()
         })?;
         agent.start_again()?;
@@ -133,7 +133,7 @@ fn a_kill_at_any_moment_of_an_unpacking_leaves_nothing_astray() -> Result<()> {
     agent.import_later(&image, Unpack::Later)?;
     for index in 0..6 {
         agent.start_again()?;
-        thread::sleep(Duration::from_millis(25 * index));
+        let_pass(Duration::from_millis(25 * index));
         agent.kill9()?;
     }
     agent.start_again()?;
@@ -150,7 +150,7 @@ fn agent_and_containerd_both_killed_come_back_to_what_stands() -> Result<()> {
     let request = get(&agent, "price");
     thread::scope(|scope| {
         scope.spawn(|| caller.send(&request).ok());
-        thread::sleep(Duration::from_millis(60));
+        let_pass(Duration::from_millis(60));
         agent.containerd_mut()?.kill9()?;
         agent.kill9()
     })?;

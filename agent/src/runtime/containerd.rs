@@ -281,7 +281,10 @@ impl Containerd {
                     tracing::warn!(instance = id, "its shim has no container; the shim is killed");
                     self.shims().kill(id);
                 }
-                Err(failure) if failure.is(Code::NotFound) => return Ok(self.shims().kill(id)),
+                Err(failure) if failure.is(Code::NotFound) => {
+                    self.shims().kill(id);
+                    return Ok(());
+                }
                 outcome => return outcome.map(drop),
             }
             sleep(pause).await;

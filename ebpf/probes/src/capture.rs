@@ -19,7 +19,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{LruHashMap, RingBuf};
 use aya_ebpf::programs::SkBuffContext;
 use weft_abi::{
-    Endpoint, FLAG_EGRESS, FLAG_OWN, FLOWS_MAX, Flow, FlowKey, HEAD_BYTES, METHODS, PAYLOADS, Segment, counter,
+    Endpoint, FLAG_EGRESS, FLAG_OWN, FLOWS_MAX, Flow, FlowKey, HEAD_BYTES, METHODS, PAYLOADS, Segment,
+    counter,
 };
 
 use crate::count;
