@@ -65,6 +65,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         kernel.syscalls.clone(),
     ));
 
+    let mut signals = drain::Signals::listen().context("signals")?;
     let (stop, stops) = mpsc::channel(1);
     let (trigger, drained) = drain::channel();
     let (weave, weave_inbox) = mpsc::channel(driver::MESSAGES_MAX);
@@ -153,10 +154,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
     ready.store(true, Ordering::Release);
     tracing::info!(segments = config.segments.len(), weave = config.agent.weave, "ready");
-    let cause = drain::asked(stops).await.context("signals")?;
+    let cause = signals.next_or(stops).await;
     tracing::info!(cause, "draining");
     ready.store(false, Ordering::Release);
-    end(&weave, &predicted, driving).await;
+    end(&config, &mut signals, &weave, &predicted, driving).await;
     trigger.pull();
     let _ = tokio::time::timeout(Duration::from_secs(2), serving).await;
     tasks.shutdown().await;
@@ -172,6 +173,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 /// Stores what was learned and removes every instance; instances that work on are left to the next agent.
 async fn end(
+    config: &Config,
+    signals: &mut drain::Signals,
     weave: &mpsc::Sender<driver::Message>,
     predicted: &mpsc::Sender<predict::Message>,
     driving: tokio::task::JoinHandle<()>,
@@ -182,7 +185,11 @@ async fn end(
     let _ = predicted.send(predict::Message::Store(stored)).await;
     let _ = weave.send(driver::Message::Drain(emptied)).await;
     let _ = tokio::time::timeout(Duration::from_secs(5), storing).await;
-    if tokio::time::timeout(drain::GRACE, emptying).await.is_err() {
+    let emptied = tokio::select! {
+        emptied = tokio::time::timeout(config.agent.drain, emptying) => emptied.is_ok(),
+        _ = signals.next() => false,
+    };
+    if !emptied {
         tracing::warn!("some instances still have work; they stay, and the next agent takes them over");
     }
     driving.abort();

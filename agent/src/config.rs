@@ -82,6 +82,9 @@ pub struct Agent {
     pub metrics: SocketAddr,
     /// Root of what is watched: the cgroup2 mount, or a subtree of it.
     pub cgroup: Option<PathBuf>,
+    /// How long instances may take to end their work when the agent drains; a second signal ends the wait.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
     /// `false`: watch and learn only; a request makes its instance, a forecast does not.
     pub weave: bool,
 }
@@ -93,6 +96,7 @@ impl Default for Agent {
             socket: "/run/weft/weft.sock".into(),
             metrics: SocketAddr::from(([127, 0, 0, 1], 9435)),
             cgroup: None,
+            drain: Duration::from_secs(30),
             weave: true,
         }
     }

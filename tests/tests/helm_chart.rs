@@ -418,7 +418,7 @@ fn an_agent_has_time_to_drain() -> Result<()> {
     let grace =
         Duration::from_secs(spec["terminationGracePeriodSeconds"].as_u64().context("a grace period")?);
     // Beside the instances' own: 5 s to store what was learned, 2 s each for calls and the runtime.
-    assert!(grace >= weft::drain::GRACE + Duration::from_secs(5 + 2 + 2), "{grace:?}");
+    assert!(grace >= weft::config::Agent::default().drain + Duration::from_secs(5 + 2 + 2), "{grace:?}");
     Ok(())
 }
 

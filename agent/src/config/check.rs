@@ -58,6 +58,10 @@ fn sections(config: &Config, path: &Path) -> Result<(), ConfigError> {
             "Use 1 to 15 letters, digits, dashes or underscores",
         ));
     }
+    if config.agent.drain > Duration::from_secs(3_600) {
+        let cause = format!("{:?} is out of range", config.agent.drain);
+        return Err(value(path, "[agent] drain", cause, "Use 0s to 1h"));
+    }
     if config.containerd.namespace == "k8s.io" {
         let cause = "the namespace belongs to the kubelet, which removes what it does not know".to_owned();
         return Err(value(
