@@ -27,7 +27,6 @@ pub struct Users<'a> {
     agent: &'a Agent,
     caller: Caller,
     pause: Duration,
-    count: AtomicU32,
 }
 
 /// A user in the middle of a session.
@@ -43,13 +42,14 @@ impl<'a> Users<'a> {
     /// # Errors
     /// As [`Agent::caller`].
     pub fn of(agent: &'a Agent, pause: Duration) -> Result<Self> {
-        Ok(Self { agent, caller: agent.caller()?, pause, count: AtomicU32::new(0) })
+        Ok(Self { agent, caller: agent.caller()?, pause })
     }
 
-    /// A user who has never come before.
+    /// A user who has never come before, to this agent or to another.
     pub fn somebody(&self) -> User<'_> {
-        let number = self.count.fetch_add(1, Ordering::Relaxed);
-        User { users: self, token: format!("user-{number}-{:p}", self) }
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        User { users: self, token: format!("user-{number}") }
     }
 
     /// A user who has never come before goes through a whole session.

@@ -34,9 +34,11 @@ fn a_cold_request_is_held_served_and_counted_once() -> Result<()> {
 
 #[test]
 fn fifty_first_requests_make_what_the_concurrency_calls_for_and_are_all_answered() -> Result<()> {
-    // Slow to listen, so that all are there before the first instance is.
-    let agent =
-        builder("fifty", |segment| segment.concurrency(16).env("LISTEN_AFTER_MS", "1500"))?.start()?;
+    // Slow to listen and to answer, so that all are there before the first instance is, and stay until the last is.
+    let slow = |segment: Segment| {
+        segment.concurrency(16).env("LISTEN_AFTER_MS", "1500").env("REPLY_DELAY_MS", "2000")
+    };
+    let agent = builder("fifty", slow)?.start()?;
     let (caller, watch) = (agent.caller()?, agent.watch()?);
     let address = agent.address("cart");
     std::thread::scope(|scope| {
