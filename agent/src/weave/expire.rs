@@ -96,7 +96,7 @@ impl Weaver {
     /// Until when graphs hold their instances.
     fn holds(&self) -> BTreeMap<u64, u64> {
         let mut held = BTreeMap::new();
-        for node in self.graphs.values().filter(|graph| graph.is_linked()).flat_map(|graph| &graph.nodes) {
+        for node in self.graphs.values().flat_map(|graph| &graph.nodes) {
             if let Some(number) = node.instance {
                 let until: &mut u64 = held.entry(number).or_default();
                 *until = (*until).max(node.deadline_ms);

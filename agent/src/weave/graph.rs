@@ -48,7 +48,7 @@ pub struct Node {
     pub worth: f64,
     /// Not to be made before this.
     pub start_ms: u64,
-    /// Until when it is kept for the forecast.
+    /// Until when it is kept for the forecast, or when its request came.
     pub deadline_ms: u64,
     /// The instance that covers it.
     pub instance: Option<u64>,
@@ -57,9 +57,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// Whether its request came, or is no longer expected.
+    /// Whether its request is no longer expected: it came, or did not come in time.
     pub(super) fn is_over(&self, now_ms: u64) -> bool {
-        self.used || self.deadline_ms <= now_ms
+        self.deadline_ms <= now_ms
     }
 
     pub(super) fn claim(&self, instance: u64, fresh: bool) -> Note {

@@ -44,7 +44,7 @@ impl Weaver {
         if !self.rules.weave || self.draining {
             return;
         }
-        let picks: Vec<&Step> = forecast.path.iter().filter(|step| self.is_worth_it(step, now_ms)).collect();
+        let picks: Vec<&Step> = forecast.path.iter().filter(|step| self.is_worth_it(step)).collect();
         if picks.is_empty() {
             return;
         }
@@ -66,11 +66,10 @@ impl Weaver {
         number
     }
 
-    fn is_worth_it(&self, step: &Step, now_ms: u64) -> bool {
+    fn is_worth_it(&self, step: &Step) -> bool {
         step.confidence >= self.rules.confidence
             && step.expected_ms <= HORIZON_MS
             && step.segment < self.rules.segments.len()
-            && self.trouble[step.segment].until_ms <= now_ms
     }
 
     fn nodes(&self, forecast: u64, picks: &[&Step], now_ms: u64) -> Vec<Node> {

@@ -207,6 +207,16 @@ fn an_instance_that_yields_lives_on_if_somebody_has_just_connected_to_it() {
 }
 
 #[test]
+fn a_request_takes_the_place_of_an_unused_instance_where_only_so_many_may_stand() {
+    let mut story = Story::new(Rules { instances: 1, ..rules(2) });
+    story.forecast(vec![step(0, 0.9, 100)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    story.demand(1);
+    assert_eq!(story.state(instance), Some(InstanceState::Draining));
+}
+
+#[test]
 fn as_many_instances_yield_as_a_request_needs_and_no_more() {
     let mut rules = Rules { memory_bytes: 192 * MIB, creating: 3, ..rules(4) };
     rules.segments[3].memory_bytes = 128 * MIB;
@@ -426,6 +436,19 @@ fn an_instance_that_ends_as_soon_as_it_listens_is_a_failure_and_the_pause_grows(
 }
 
 #[test]
+fn the_end_of_an_instance_that_is_being_removed_is_no_failure() {
+    let mut story = Story::new(rules(1));
+    story.forecast(vec![step(0, 0.9, 100)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    while story.removed().is_empty() {
+        story.wait(BEAT_MS);
+    }
+    story.fails(instance);
+    assert_eq!(story.weaver.trouble[0].failures, 0);
+}
+
+#[test]
 fn an_instance_that_stands_for_a_while_ends_the_trouble_also_unused() {
     let mut story = Story::new(rules(1));
     story.demand(0);
@@ -449,6 +472,7 @@ fn an_instance_that_has_long_stood_does_not_excuse_that_no_further_one_can_be_ma
     story.demand(0);
     story.beat();
     story.fails(story.created(0)[1]);
+    story.served(first, USER);
     story.wait(400);
     assert_eq!(story.weaver.trouble[0].failures, 1);
     story.demand(0);

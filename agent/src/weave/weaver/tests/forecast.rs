@@ -124,15 +124,28 @@ fn forecasts_that_make_no_sense_are_left_aside() {
 }
 
 #[test]
-fn a_segment_that_cannot_be_made_is_not_forecast_until_the_pause_is_over() {
+fn a_step_whose_segment_cannot_be_made_waits_for_the_end_of_the_pause() {
     let mut story = Story::new(rules(1));
     story.forecast(vec![step(0, 0.9, 100)]);
     story.fails(story.created(0)[0]);
     story.forecast(vec![step(0, 0.9, 100)]);
+    story.wait(450);
     assert_eq!(story.created(0).len(), 1);
-    story.wait(500);
-    story.forecast(vec![step(0, 0.9, 100)]);
+    story.wait(BEAT_MS);
     assert_eq!(story.created(0).len(), 2);
+}
+
+#[test]
+fn a_forecast_that_comes_as_its_graph_drains_begins_another() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    story.forecast(vec![step(0, 0.9, 100)]);
+    story.served(instance, USER);
+    story.beat();
+    assert_eq!(story.graph().state, GraphState::Draining);
+    let again = story.forecast(vec![step(0, 0.9, 100)]);
+    assert_eq!(story.claims().last().map(|claim| claim.0), Some(again));
+    assert_eq!(story.weaver.graphs.len(), 2);
 }
 
 #[test]
@@ -186,15 +199,19 @@ fn a_forecast_does_not_bring_back_what_has_yielded_to_a_request() {
 
 #[test]
 fn steps_that_are_over_make_room_for_those_of_further_users() {
-    let mut story = Story::new(rules(2));
-    story.forecast(vec![step(0, 0.9, 100), step(1, 0.9, 20_000)]);
-    story.listens(story.created(0)[0]);
+    let mut story = Story::new(Rules { keep_alive_ms: 60_000, ..rules(3) });
+    let spent = story.warm(2);
+    story.forecast(vec![step(0, 0.9, 100), step(1, 0.9, 20_000), step(2, 0.9, 100)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    assert_eq!(story.link(instance, 2), [story.address(spent)]);
     for user in 0..2 * GRAPH_NODES_MAX as u64 {
         let forecast = story.forecast(vec![Step { asker: Asker::Principal(user), ..step(0, 0.9, 100) }]);
         assert_eq!(story.claims().last().map(|claim| claim.0), Some(forecast));
         assert!(story.graph().nodes.len() <= GRAPH_NODES_MAX);
         story.wait(100);
     }
+    assert_eq!(story.link(instance, 2), [], "its step has made room");
 }
 
 #[test]
