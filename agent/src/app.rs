@@ -49,7 +49,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     crate::kernel::privileges()?;
     let config = Arc::new(config);
     let clock = Clock::start();
-    let epoch = format!("{:x}", (clock.now_ms() / 1000) & 0xff_ffff);
+    // In milliseconds: an agent that is killed and starts again within a second must not give a name twice.
+    let epoch = format!("{:x}", clock.now_ms() & 0xff_ffff_ffff);
     let ready = Arc::new(AtomicBool::new(false));
     let handle = metrics::install().context("the metrics recorder")?;
     scrape::start(config.agent.metrics, Scrape { handle, ready: ready.clone() })?;
