@@ -15,6 +15,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::mount::{MountFlags, UnmountFlags, mount};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::wait::wait_for;
+
 /// Longer paths do not fit a socket's address, and containerd appends `.ttrpc`.
 const SOCKET_PATH_LEN_MAX: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -253,7 +255,11 @@ fn clear_shim(shim: &Process) {
     }
     for cgroup in cgroups {
         // The innermost first. A parent that is in use does not let itself be removed.
-        for directory in cgroup.ancestors().take_while(|directory| is_below_mount(directory)) {
+        // The kernel lets go of a cgroup a moment after the end of its last process.
+        let _ = wait_for("the cgroup to be empty", PATIENCE, || {
+            fs::remove_dir(&cgroup).is_ok() || !cgroup.exists()
+        });
+        for directory in cgroup.ancestors().skip(1).take_while(|directory| is_below_mount(directory)) {
             if fs::remove_dir(directory).is_err() {
                 break;
             }
