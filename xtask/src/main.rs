@@ -8,6 +8,7 @@ mod demo;
 mod ebpf;
 mod repository;
 mod setup;
+mod stop;
 mod test;
 mod tidy;
 

@@ -8,7 +8,6 @@ mod report;
 mod scrape;
 mod start;
 mod stats;
-mod stop;
 
 use std::process::{Command, Stdio};
 

@@ -8,7 +8,6 @@ mod record;
 mod report;
 mod shop;
 mod stage;
-mod stop;
 mod users;
 
 use std::fs;
@@ -18,13 +17,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use weft_tests::image::build_all;
 
+use crate::stop::Stop;
 use live::Progress;
 use player::Part;
 pub(crate) use player::play;
 use record::Phase;
 use report::Report;
 use stage::{Act, Stage};
-use stop::Stop;
 use users::{USERS, User};
 
 use crate::command;

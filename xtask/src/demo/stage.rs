@@ -17,7 +17,7 @@ use super::live::Live;
 use super::player::{Asked, Part};
 use super::record::Phase;
 use super::shop;
-use super::stop::Stop;
+use crate::stop::Stop;
 
 /// How long an instance stays after its last request: short, as the phases are.
 const KEEP_ALIVE: Duration = Duration::from_millis(1_200);

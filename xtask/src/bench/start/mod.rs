@@ -28,9 +28,9 @@ use super::progress::Progress;
 use super::release;
 use super::report::{Claim, Report, Steps, Target, Times};
 use super::stats::{Ratio, ratio};
-use super::stop::Stop;
 use crate::repository;
 use crate::setup::{self, Purpose};
+use crate::stop::Stop;
 
 /// The image that every container is made of: one static program.
 const IMAGE: &str = "bench/segment:1";

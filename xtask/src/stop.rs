@@ -1,12 +1,12 @@
-//! Ctrl-C. In: SIGINT, SIGTERM or SIGHUP. Out: a flag that every loop of the demo looks at, so that it ends in order.
-//! The agent, containerd and the players are in process groups of their own, and do not hear the terminal.
+//! Ctrl-C. In: SIGINT, SIGTERM or SIGHUP. Out: a flag that every loop of demo and benchmarks looks at, so that they end
+//! in order. What they have started is in process groups of its own, and does not hear the terminal.
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// Whether the demo was told to end.
+/// Whether the command was told to end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stop(Arc<AtomicBool>);
 
