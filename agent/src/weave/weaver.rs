@@ -208,8 +208,7 @@ impl Weaver {
             Origin::Forecast => Found::Creating,
             _ => Found::Nothing,
         };
-        let places = self.rules.segments[segment].concurrency.saturating_sub(self.instances[&number].open);
-        for _ in 0..places {
+        while self.instances[&number].open < self.rules.segments[segment].concurrency {
             let Some(waiter) = self.waiting[segment].pop_front() else { break };
             self.admit(waiter.id, number, found, now_ms);
         }
@@ -231,7 +230,6 @@ impl Weaver {
     /// Somebody uses an instance: by a request, or by a connection whose requests cannot be read.
     pub(super) fn touch(&mut self, number: u64, now_ms: u64) {
         let Some(instance) = self.instances.get_mut(&number) else { return };
-        instance.meter(now_ms);
         let segment = instance.segment;
         if instance.used_ms.replace(now_ms).is_none() {
             let idle_mb_s = instance.take_idle_mb_s(now_ms);

@@ -105,10 +105,8 @@ fn two_forecasts_that_begin_alike_share_one_graph() {
 
 #[test]
 fn two_graphs_whose_paths_part_share_the_instances_of_what_they_have_in_common() {
-    let mut story = Story::new(rules(3));
+    let mut story = Story::new(Rules { creating: 3, ..rules(3) });
     story.forecast(vec![step(0, 0.9, 100), call(0, 1, 0.9, 200)]);
-    story.listens(story.created(0)[0]);
-    story.listens(story.created(1)[0]);
     story.forecast(vec![step(0, 0.9, 100), call(0, 2, 0.9, 200)]);
     assert_eq!(story.weaver.graphs.len(), 2);
     assert_eq!([0, 1, 2].map(|segment| story.created(segment).len()), [1, 1, 1]);

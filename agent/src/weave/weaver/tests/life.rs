@@ -23,6 +23,20 @@ fn a_forecast_instance_that_nobody_used_goes_when_its_forecast_is_wrong() {
 }
 
 #[test]
+fn an_instance_is_held_for_the_forecast_that_reaches_furthest() {
+    let mut story = Story::new(rules(2));
+    story.forecast(vec![step(0, 0.9, 2_000)]);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    story.forecast(vec![step(0, 0.9, 100), step(1, 0.9, 100)]);
+    assert_eq!(story.weaver.graphs.len(), 2);
+    story.wait(3_950);
+    assert_eq!(story.state(instance), Some(InstanceState::Ready));
+    story.wait(BEAT_MS);
+    assert_eq!(story.state(instance), Some(InstanceState::Draining));
+}
+
+#[test]
 fn a_graph_ends_when_all_of_its_steps_were_used() {
     let mut story = Story::new(rules(2));
     story.forecast(vec![step(0, 0.9, 20_000), call(0, 1, 0.9, 20_000)]);
@@ -41,6 +55,21 @@ fn a_graph_ends_when_all_of_its_steps_were_used() {
     story.wait(BEAT_MS);
     assert!(story.weaver.graphs.is_empty());
     assert_eq!(story.state(first), Some(InstanceState::Serving), "used instances are kept alive");
+}
+
+#[test]
+fn a_request_of_somebody_else_uses_no_step() {
+    let mut story = Story::new(rules(1));
+    story.forecast(vec![step(0, 0.9, 5_000)]);
+    story.wait(2_000);
+    let instance = story.created(0)[0];
+    story.listens(instance);
+    story.served(instance, Asker::Principal(8));
+    story.wait(BEAT_MS);
+    assert_eq!(story.graph().state, GraphState::Ready);
+    story.served(instance, USER);
+    story.wait(BEAT_MS);
+    assert_eq!(story.graph().state, GraphState::Draining);
 }
 
 #[test]
@@ -148,6 +177,15 @@ fn an_instance_from_before_is_led_to_and_kept_like_any_other() {
 }
 
 #[test]
+fn an_instance_from_before_that_ends_is_no_failure() {
+    let mut story = Story::new(rules(1));
+    let address = story.address(1);
+    story.feed(Input::Adopted { name: "s0-old-1".into(), segment: 0, address, cgroup_id: 1_001 });
+    story.fails(1);
+    assert_eq!(story.weaver.trouble[0].failures, 0);
+}
+
+#[test]
 fn a_drain_removes_what_is_idle_and_ends_with_the_last_connection() {
     let mut story = Story::new(rules(3));
     story.forecast(vec![step(0, 0.9, 100), step(1, 0.9, 100)]);
@@ -185,6 +223,18 @@ fn memory_time_is_booked_at_the_first_use_and_again_at_the_end() {
     let spent = story.spent(instance);
     assert_eq!(spent.len(), 2);
     assert!((32.0..=40.0).contains(&spent[1].0) && spent[1].1, "{spent:?}");
+}
+
+#[test]
+fn memory_time_is_not_booked_while_connections_are_open() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    let before: f64 = story.spent(instance).iter().map(|(idle_mb_s, _)| idle_mb_s).sum();
+    story.connect(instance);
+    story.wait(60_000);
+    story.fails(instance);
+    let after: f64 = story.spent(instance).iter().map(|(idle_mb_s, _)| idle_mb_s).sum();
+    assert!(after - before < 32.0 * 0.1, "{before} {after}");
 }
 
 #[test]
