@@ -10,6 +10,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::capture::{Capture, Containers, Ending, NodeKey};
 use crate::clock::Clock;
@@ -23,7 +24,7 @@ use crate::learn::trainer::{self, Trainer};
 use crate::learn::{self, Learn};
 use crate::predict::{self, Identities, Outlets, Predict};
 use crate::runtime::containerd::{Containerd, ContainerdConfig};
-use crate::runtime::{ImageRef, Runtime};
+use crate::runtime::{ImageRef, Runtime, RuntimeError};
 use crate::scrape::{self, Scrape};
 use crate::weave::adopt;
 use crate::weave::driver::{self, Driver, Tools};
@@ -45,9 +46,11 @@ const PULSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting: state, kernel, network, sockets. A containerd that is away does not: it is waited for.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    crate::kernel::privileges()?;
     let config = Arc::new(config);
     let clock = Clock::start();
-    let epoch = format!("{:x}", clock.now_ms() / 1000 & 0xff_ffff);
+    // In milliseconds: an agent that is killed and starts again within a second must not give a name twice.
+    let epoch = format!("{:x}", clock.now_ms() & 0xff_ffff_ffff);
     let ready = Arc::new(AtomicBool::new(false));
     let handle = metrics::install().context("the metrics recorder")?;
     scrape::start(config.agent.metrics, Scrape { handle, ready: ready.clone() })?;
@@ -63,6 +66,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         kernel.syscalls.clone(),
     ));
 
+    let mut signals = drain::Signals::listen().context("signals")?;
     let (stop, stops) = mpsc::channel(1);
     let (trigger, drained) = drain::channel();
     let (weave, weave_inbox) = mpsc::channel(driver::MESSAGES_MAX);
@@ -75,8 +79,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (trainer, model) = Trainer::new(store.clone());
 
     let listeners = listeners(&config, network.gateway())?;
-    let activators: Vec<Option<SocketAddr>> =
-        listeners.iter().map(|listener| listener.as_ref().and_then(|listener| listener.local_addr().ok())).collect();
+    let activators: Vec<Option<SocketAddr>> = listeners
+        .iter()
+        .map(|listener| listener.as_ref().and_then(|listener| listener.local_addr().ok()))
+        .collect();
     let names: Vec<String> = config.segments.iter().map(|segment| segment.name.clone()).collect();
     let addresses: Vec<SocketAddr> = config.segments.iter().map(|segment| segment.address).collect();
 
@@ -91,7 +97,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         containers: containers.clone(),
         learn: learned.clone(),
         clock,
-        known,
+        known: known.clone(),
     };
     let mut weaving = Driver::new(weaver, tools, weave_inbox);
     let mut tasks = JoinSet::new();
@@ -107,7 +113,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
 
     let keep_alive_ms = config.policy.keep_alive.as_millis() as u64;
-    let learning = Learn::new(names.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
+    let learning =
+        Learn::new(names.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
     let identities = Identities::new(names.iter().map(String::as_str));
     let outlets = Outlets { weave: weave.clone(), learn: learned.clone(), lessons };
     let predicting = Predict::new(identities, model, containers.clone(), store, outlets, clock);
@@ -134,26 +141,28 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(read_captures(kernel.captures, capture, predicted.clone(), learned.clone()));
     tasks.spawn(read_listens(kernel.listens, listening));
     tasks.spawn(read_events(runtime.events(), containers, ending));
-    tasks.spawn(unpack(config.clone(), runtime.clone()));
-    tasks.spawn(pulse(config.clone(), runtime, containerd, kernel.counters, weave.clone()));
+    tasks.spawn(unpack(config.clone(), runtime.clone(), known));
+    tasks.spawn(pulse(config.clone(), runtime.clone(), containerd, kernel.counters, weave.clone()));
     let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
     for (segment, listener) in listeners.into_iter().enumerate() {
         let Some(listener) = listener else { continue };
         let name = names[segment].as_str().into();
-        let (weave, learn, own, places) = (weave.clone(), learned.clone(), kernel.own.clone(), places.clone());
+        let (weave, learn, own, places) =
+            (weave.clone(), learned.clone(), kernel.own.clone(), places.clone());
         tasks.spawn(Activator { segment, name, weave, learn, own, places, clock }.run(listener));
     }
     let serving = tokio::spawn(control::serve(control, socket, drained.wait()));
 
     ready.store(true, Ordering::Release);
     tracing::info!(segments = config.segments.len(), weave = config.agent.weave, "ready");
-    let cause = drain::asked(stops).await.context("signals")?;
+    let cause = signals.next_or(stops).await;
     tracing::info!(cause, "draining");
     ready.store(false, Ordering::Release);
-    end(&weave, &predicted, driving).await;
+    end(&config, &mut signals, &weave, &predicted, driving).await;
     trigger.pull();
     let _ = tokio::time::timeout(Duration::from_secs(2), serving).await;
     tasks.shutdown().await;
+    runtime.leave();
     drop(kernel.links);
     let _ = std::fs::remove_file(&config.agent.socket);
     if let Some(network) = Arc::into_inner(network) {
@@ -165,6 +174,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 /// Stores what was learned and removes every instance; instances that work on are left to the next agent.
 async fn end(
+    config: &Config,
+    signals: &mut drain::Signals,
     weave: &mpsc::Sender<driver::Message>,
     predicted: &mpsc::Sender<predict::Message>,
     driving: tokio::task::JoinHandle<()>,
@@ -175,7 +186,11 @@ async fn end(
     let _ = predicted.send(predict::Message::Store(stored)).await;
     let _ = weave.send(driver::Message::Drain(emptied)).await;
     let _ = tokio::time::timeout(Duration::from_secs(5), storing).await;
-    if tokio::time::timeout(drain::GRACE, emptying).await.is_err() {
+    let emptied = tokio::select! {
+        emptied = tokio::time::timeout(config.agent.drain, emptying) => emptied.is_ok(),
+        _ = signals.next() => false,
+    };
+    if !emptied {
         tracing::warn!("some instances still have work; they stay, and the next agent takes them over");
     }
     driving.abort();
@@ -197,7 +212,6 @@ async fn network(config: &Config) -> anyhow::Result<Arc<Network>> {
         bridge: config.network.bridge.clone(),
         base: subnet.base(),
         prefix_len: subnet.prefix(),
-        run_dir: config.agent.run.join("netns"),
     };
     Ok(Arc::new(Network::open(settings).await.context("[network]")?))
 }
@@ -279,11 +293,20 @@ async fn adopt_later(
     knows.send_replace(true);
 }
 
-/// Unpacks the images ahead of the first request, and says at once which are not there.
-async fn unpack(config: Arc<Config>, runtime: Arc<Containerd>) {
+/// Unpacks the images ahead of the first request, and says at once which are not there. While containerd does not answer
+/// nothing can be said of them.
+async fn unpack(config: Arc<Config>, runtime: Arc<Containerd>, mut known: watch::Receiver<bool>) {
+    if known.wait_for(|known| *known).await.is_err() {
+        return;
+    }
     for segment in &config.segments {
-        if let Err(error) = runtime.image(&ImageRef::new(segment.image.clone())).await {
-            tracing::warn!(segment = segment.name, %error, "it cannot be made");
+        let image = ImageRef::new(segment.image.clone());
+        loop {
+            match runtime.image(&image).await {
+                Err(RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. }) => sleep(PULSE).await,
+                Err(error) => break tracing::warn!(segment = segment.name, %error, "it cannot be made"),
+                Ok(_) => break,
+            }
         }
     }
 }
@@ -297,7 +320,9 @@ async fn read_captures(
     loop {
         let segment = match ring.next().await {
             Ok(segment) => segment,
-            Err(error) => return tracing::error!(%error, "the kernel's ring cannot be read; weft sees nothing"),
+            Err(error) => {
+                return tracing::error!(%error, "the kernel's ring cannot be read; weft sees nothing");
+            }
         };
         for event in capture.take(&segment) {
             let event = Box::new(event);
@@ -316,7 +341,9 @@ async fn read_listens(mut ring: ListenRing, listening: mpsc::Sender<(u64, u16)>)
         match ring.next().await {
             Ok(listen) if listening.send((listen.cgroup_id, listen.port)).await.is_ok() => {}
             Ok(_) => return,
-            Err(error) => return tracing::error!(%error, "the kernel's ring cannot be read; nothing becomes ready"),
+            Err(error) => {
+                return tracing::error!(%error, "the kernel's ring cannot be read; nothing becomes ready");
+            }
         }
     }
 }

@@ -78,12 +78,13 @@ pub struct Agent {
     pub state: PathBuf,
     /// Unix socket of the control interface (made with mode 0600).
     pub socket: PathBuf,
-    /// Folder of the instances' network namespaces; gone after a reboot, as they are.
-    pub run: PathBuf,
     /// Where Prometheus scrapes.
     pub metrics: SocketAddr,
     /// Root of what is watched: the cgroup2 mount, or a subtree of it.
     pub cgroup: Option<PathBuf>,
+    /// How long instances may take to end their work when the agent drains; a second signal ends the wait.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
     /// `false`: watch and learn only; a request makes its instance, a forecast does not.
     pub weave: bool,
 }
@@ -93,9 +94,9 @@ impl Default for Agent {
         Self {
             state: "/var/lib/weft".into(),
             socket: "/run/weft/weft.sock".into(),
-            run: "/run/weft".into(),
             metrics: SocketAddr::from(([127, 0, 0, 1], 9435)),
             cgroup: None,
+            drain: Duration::from_secs(30),
             weave: true,
         }
     }
@@ -197,6 +198,7 @@ pub struct Segment {
     /// The port on which its program listens.
     pub port: u16,
     /// What callers dial.
+    #[serde(deserialize_with = "units::dialled")]
     pub address: SocketAddr,
     /// What happens to a request that finds no instance.
     #[serde(default)]
@@ -273,9 +275,7 @@ impl Config {
         }
         // A folder is checked as a whole, so its last file stands for it only when it is the single one.
         let named = if path.is_dir() { path } else { owner.as_path() };
-        let config: Self = whole
-            .try_into()
-            .map_err(|error: toml::de::Error| ConfigError::Syntax { path: named.into(), message: error.to_string() })?;
+        let config: Self = whole.try_into().map_err(|error: toml::de::Error| syntax(named, &error))?;
         check::all(&config, named)?;
         Ok(config)
     }
@@ -308,16 +308,27 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 
 /// Parses one file as a whole [`Config`] first, so that a syntax error names its line, then as a table to merge.
 fn parse(file: &Path) -> Result<toml::Table, ConfigError> {
+    let text = read(file)?;
+    toml::from_str::<Config>(&text).map_err(|error| syntax(file, &error))?;
+    toml::from_str(&text).map_err(|error| syntax(file, &error))
+}
+
+fn read(file: &Path) -> Result<String, ConfigError> {
+    use std::io::Read;
     let unreadable = |source| ConfigError::Unreadable { path: file.into(), source };
-    let size = std::fs::metadata(file).map_err(unreadable)?.len();
-    if size > FILE_BYTES_MAX {
-        let cause = format!("the file has {size} bytes");
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    let mut text = String::new();
+    // Not by the size it tells: a device tells none, and has no end.
+    opened.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let cause = "the file is larger than any configuration".to_owned();
         return Err(check::value(file, "file", cause, "Keep a configuration file under 1 MiB"));
     }
-    let text = std::fs::read_to_string(file).map_err(unreadable)?;
-    let syntax = |error: toml::de::Error| ConfigError::Syntax { path: file.into(), message: error.to_string() };
-    toml::from_str::<Config>(&text).map_err(syntax)?;
-    toml::from_str(&text).map_err(syntax)
+    Ok(text)
+}
+
+fn syntax(file: &Path, error: &toml::de::Error) -> ConfigError {
+    ConfigError::Syntax { path: file.into(), message: error.to_string().trim_end().to_owned() }
 }
 
 fn merge(whole: &mut toml::Table, part: toml::Table, file: &Path) -> Result<(), ConfigError> {

@@ -1,12 +1,8 @@
-//! The way out. In: a signal, or a call to drain. Out: every task told once, and the time it may take bounded.
+//! The way out. In: a signal, or a call to drain. Out: every task told once. A second signal while instances end their
+//! work means that they are not to be waited for.
 
-use std::time::Duration;
-
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-
-/// How long instances may take to end their work when the agent drains.
-pub const GRACE: Duration = Duration::from_secs(30);
 
 /// What a task waits on to learn that it should end.
 #[derive(Debug, Clone)]
@@ -37,16 +33,35 @@ impl Drain {
     }
 }
 
-/// Resolves at SIGTERM, SIGINT, or a call to drain.
-///
-/// # Errors
-/// If the signals cannot be listened to.
-pub async fn asked(mut calls: mpsc::Receiver<()>) -> std::io::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-        _ = calls.recv() => "a call to drain",
-    })
+/// The signals that end the agent.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on: what comes before it is waited for is not lost.
+    ///
+    /// # Errors
+    /// If the signals cannot be listened to.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Resolves at SIGTERM or SIGINT.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// Resolves at either, or at a call to drain.
+    pub async fn next_or(&mut self, mut calls: mpsc::Receiver<()>) -> &'static str {
+        tokio::select! {
+            name = self.next() => name,
+            _ = calls.recv() => "a call to drain",
+        }
+    }
 }

@@ -6,16 +6,16 @@
 //! ```
 
 pub mod capture;
-pub mod predict;
-pub mod weave;
 pub mod dispatch;
 pub mod learn;
+pub mod predict;
+pub mod weave;
 
 pub mod kernel;
 pub mod runtime;
 
-pub mod control;
 pub mod cli;
+pub mod control;
 
 pub mod app;
 pub mod clock;

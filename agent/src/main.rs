@@ -3,15 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use weft::cli::{Arguments, run};
+use weft::cli::{Arguments, run, told};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The whole chain, so that the cause stands beside what it kept from happening.
-            eprintln!("weft: {error:#}");
+            eprintln!("weft: {}", told(&error));
             ExitCode::FAILURE
         }
     }

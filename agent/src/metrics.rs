@@ -7,14 +7,19 @@ use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, g
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Bounds of the latency histograms, in seconds: from a redirect to a slow cold start.
-const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Sums that are no whole numbers. The recorder's counters are whole, so it keeps these as gauges; they are shown as
+/// the counters that they are.
+const FRACTIONS: &str = "_seconds_total";
 
 /// Name and help of every metric; the reference in `docs/metrics.md` is checked against it.
 pub const ALL: &[(&str, &str)] = &[
     ("weft_requests_total", "Requests to a segment, by what they found: warm, hit, late, cold, failed, pass"),
     ("weft_foreign_requests_total", "Requests between containers that are no segment's"),
     ("weft_lessons_total", "Steps of forecasts that were acted upon, by how they ended: hit, late, waste"),
-    ("weft_saved_milliseconds_total", "Latency saved by forecasts, by segment"),
+    ("weft_saved_seconds_total", "Latency saved by forecasts, by segment"),
     ("weft_wasted_mebibyte_seconds_total", "Memory-time of forecast instances that nobody used, by segment"),
     ("weft_idle_mebibyte_seconds_total", "Memory-time of all instances without work, by segment"),
     ("weft_forecasts_total", "Forecasts made"),
@@ -25,7 +30,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("weft_reserved_bytes", "Memory reserved by all instances"),
     ("weft_budget_bytes", "Memory up to which instances are made ahead of demand"),
     ("weft_graphs", "Execution graphs that are planned, woven or serving"),
-    ("weft_create_seconds", "Time from the decision to make an instance to the start of its program, by segment"),
+    ("weft_create_seconds", "Time from the decision to make an instance to the start of its program"),
     ("weft_create_phase_seconds", "The same by step: image, lease, snapshot, container, task"),
     ("weft_held_seconds", "Time that the activator held a request, by segment"),
     ("weft_route_errors_total", "Routes that the kernel's table did not take"),
@@ -35,7 +40,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("weft_capture_malformed_total", "Request heads that began like HTTP and were not"),
     ("weft_capture_gaps_total", "Request heads of which a piece was missing"),
     ("weft_dropped_total", "Messages that found a stage's queue full, by stage"),
-    ("weft_agent_cpu_milliseconds_total", "Processor time of the agent itself"),
+    ("weft_agent_cpu_seconds_total", "Processor time of the agent itself"),
     ("weft_agent_resident_bytes", "Resident memory of the agent itself"),
 ];
 
@@ -44,16 +49,27 @@ pub const ALL: &[(&str, &str)] = &[
 /// # Errors
 /// If one is installed already.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
+    let builder =
+        PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
     let handle = builder.install_recorder()?;
     for (name, help) in ALL {
         match () {
+            () if name.ends_with(FRACTIONS) => describe_gauge!(*name, *help),
             () if name.ends_with("_total") => describe_counter!(*name, *help),
             () if name.ends_with("_seconds") => describe_histogram!(*name, *help),
             () => describe_gauge!(*name, *help),
         }
     }
     Ok(handle)
+}
+
+/// What is scraped.
+pub fn render(handle: &PrometheusHandle) -> String {
+    let mut text = handle.render();
+    for (name, _) in ALL.iter().filter(|(name, _)| name.ends_with(FRACTIONS)) {
+        text = text.replace(&format!("# TYPE {name} gauge\n"), &format!("# TYPE {name} counter\n"));
+    }
+    text
 }
 
 /// A request to a segment and what it found.
@@ -74,9 +90,9 @@ pub fn lesson(segment: &str, verdict: &'static str) {
 /// Sums of a segment as they stand; absolute, since the ledger keeps them.
 pub fn totals(segment: &str, saved_ms: f64, wasted_mb_s: f64, idle_mb_s: f64) {
     let label = || segment.to_owned();
-    counter!("weft_saved_milliseconds_total", "segment" => label()).absolute(saved_ms as u64);
-    counter!("weft_wasted_mebibyte_seconds_total", "segment" => label()).absolute(wasted_mb_s as u64);
-    counter!("weft_idle_mebibyte_seconds_total", "segment" => label()).absolute(idle_mb_s as u64);
+    gauge!("weft_saved_seconds_total", "segment" => label()).set(saved_ms / 1000.0);
+    gauge!("weft_wasted_mebibyte_seconds_total", "segment" => label()).set(wasted_mb_s);
+    gauge!("weft_idle_mebibyte_seconds_total", "segment" => label()).set(idle_mb_s);
 }
 
 /// A forecast that expects something.
@@ -155,6 +171,6 @@ pub fn dropped(stage: &'static str) {
 
 /// What the agent itself costs.
 pub fn agent(cpu_ms: u64, resident_bytes: u64) {
-    counter!("weft_agent_cpu_milliseconds_total").absolute(cpu_ms);
+    gauge!("weft_agent_cpu_seconds_total").set(cpu_ms as f64 / 1000.0);
     gauge!("weft_agent_resident_bytes").set(resident_bytes as f64);
 }

@@ -95,7 +95,7 @@ fn answer(request: &Request<Incoming>, scrape: &Scrape) -> Response<Full<Bytes>>
     match request.uri().path() {
         "/metrics" => {
             scrape.handle.run_upkeep();
-            text(StatusCode::OK, scrape.handle.render())
+            text(StatusCode::OK, crate::metrics::render(&scrape.handle))
         }
         "/healthz" => text(StatusCode::OK, "ok\n".into()),
         "/readyz" if scrape.ready.load(Ordering::Acquire) => text(StatusCode::OK, "ready\n".into()),

@@ -6,17 +6,29 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::mount::UnmountFlags;
+use rustix::mount::{MountFlags, UnmountFlags, mount};
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait::wait_for;
 
 /// Longer paths do not fit a socket's address, and containerd appends `.ttrpc`.
 const SOCKET_PATH_LEN_MAX: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where a containerd's state is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// In memory: it is thrown away in the end, and a busy disk does not make anybody wait.
+    InMemory,
+    /// On disk, as on a real node: for measurements.
+    OnDisk,
+}
 
 /// A containerd without the CRI plugin, with its own root, state and socket. Dropping it stops it and clears up.
 #[derive(Debug)]
@@ -26,17 +38,29 @@ pub struct PrivateContainerd {
 }
 
 impl PrivateContainerd {
-    /// Starts one below `directory`, which is made, and removed at the end.
+    /// Starts one below `directory`, which is made, and removed at the end; its state is kept in memory.
     ///
     /// # Errors
     /// When the program is missing, or does not answer within 20 seconds; the message holds the end of its log.
     pub fn start(directory: impl Into<PathBuf>) -> Result<Self> {
+        Self::start_kept(directory, Keep::InMemory)
+    }
+
+    /// The same with its state kept where it is told.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_kept(directory: impl Into<PathBuf>, keep: Keep) -> Result<Self> {
         let directory = directory.into();
         let mut this = Self { directory, daemon: None };
         let length = this.address().as_os_str().len();
         ensure!(length <= SOCKET_PATH_LEN_MAX, "{} is too long for a socket", this.directory.display());
         clear(&this.directory)?;
         fs::create_dir_all(&this.directory)?;
+        if keep == Keep::InMemory {
+            let mounted = mount("tmpfs", &this.directory, "tmpfs", MountFlags::NODEV, c"mode=755");
+            mounted.with_context(|| format!("mount a tmpfs at {}", this.directory.display()))?;
+        }
         fs::write(this.directory.join("config.toml"), this.config())?;
         this.start_again()?;
         Ok(this)
@@ -101,7 +125,8 @@ impl PrivateContainerd {
             fs::File::options().create(true).append(true).open(self.directory.join("containerd.log"))?;
         let mut command = Command::new("containerd");
         command.arg("--config").arg(self.directory.join("config.toml"));
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        // In a group of its own: a Ctrl-C at the terminal is for whoever started it, who then ends it in order.
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
         self.daemon = Some(command.spawn().context("start containerd (apt-get install containerd)")?);
         let begun = Instant::now();
         while let Err(error) = self.ctr(&["--connect-timeout", "1s", "version"]) {
@@ -191,7 +216,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
 
 /// Removes a containerd's directory and all that lives from it. The daemon itself is gone already, or was lost with
 /// the process that started it.
-fn clear(directory: &Path) -> Result<()> {
+pub(crate) fn clear(directory: &Path) -> Result<()> {
     let address = directory.join("containerd.sock");
     let config = directory.join("config.toml");
     for process in processes() {
@@ -230,7 +255,11 @@ fn clear_shim(shim: &Process) {
     }
     for cgroup in cgroups {
         // The innermost first. A parent that is in use does not let itself be removed.
-        for directory in cgroup.ancestors().take_while(|directory| is_below_mount(directory)) {
+        // The kernel lets go of a cgroup a moment after the end of its last process.
+        let _ = wait_for("the cgroup to be empty", PATIENCE, || {
+            fs::remove_dir(&cgroup).is_ok() || !cgroup.exists()
+        });
+        for directory in cgroup.ancestors().skip(1).take_while(|directory| is_below_mount(directory)) {
             if fs::remove_dir(directory).is_err() {
                 break;
             }
@@ -249,8 +278,8 @@ fn is_below_mount(directory: &Path) -> bool {
 }
 
 /// A process of the machine.
-struct Process {
-    pid: i32,
+pub(crate) struct Process {
+    pub(crate) pid: i32,
     parent: Option<i32>,
     arguments: Vec<String>,
 }
@@ -264,9 +293,14 @@ impl Process {
     }
 
     /// The argument after `flag`.
-    fn value_of(&self, flag: &str) -> Option<&str> {
+    pub(crate) fn value_of(&self, flag: &str) -> Option<&str> {
         let at = self.arguments.iter().position(|argument| argument == flag)?;
         self.arguments.get(at + 1).map(String::as_str)
+    }
+
+    /// Whether an argument begins with `text`.
+    pub(crate) fn names(&self, text: &str) -> bool {
+        self.arguments.iter().any(|argument| argument.starts_with(text))
     }
 
     /// The directories of its cgroups in all mounted trees.
@@ -298,7 +332,7 @@ impl Process {
         directories
     }
 
-    fn kill_and_wait(&self) {
+    pub(crate) fn kill_and_wait(&self) {
         let Some(pid) = Pid::from_raw(self.pid) else { return };
         let _ = kill_process(pid, Signal::KILL);
         let begun = Instant::now();
@@ -314,7 +348,7 @@ fn is_alive(pid: i32) -> bool {
         .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
-fn processes() -> impl Iterator<Item = Process> {
+pub(crate) fn processes() -> impl Iterator<Item = Process> {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(Process::read)
 }
@@ -324,7 +358,7 @@ fn children(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 }
 
 /// Mount points below a directory, the innermost first.
-fn mounts_below(directory: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn mounts_below(directory: &Path) -> Result<Vec<PathBuf>> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(PathBuf::from);
     let mut points: Vec<_> = points.filter(|point| point.starts_with(directory)).collect();

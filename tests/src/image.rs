@@ -3,6 +3,7 @@
 //! In: directories, single files and names of Debian packages. Out: an OCI layout in a tar archive that
 //! `ctr images import` takes, the same bytes for the same input. Layers are kept in a cache by their content's key,
 //! so images with equal layers share them. Refuses what `tar` or `apt-get` refuse, with their words.
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -160,12 +161,17 @@ pub fn build_all(images: &[ImageBuilder], cache: &Path, archive: &Path) -> Resul
         // containerd would keep the last one and collect the others while it still imports them.
         ensure!(names.insert(&image.name), "two images are called {}", image.name);
     }
+    // One at a time per cache: tar takes a layer that another build links or replaces for one that changes.
+    fs::create_dir_all(cache).with_context(|| format!("make {}", cache.display()))?;
+    let lock = fs::File::create(cache.join("lock"))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
     let stage = Stage::new(cache)?;
     let blobs = stage.path().join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
     let mut manifests = Vec::new();
+    let mut made = BTreeMap::new();
     for image in images {
-        let layers = image.layers.iter().map(|layer| cached_layer(layer, cache, &blobs));
+        let layers = image.layers.iter().map(|layer| cached_layer(layer, cache, &blobs, &mut made));
         let layers =
             layers.collect::<Result<Vec<_>>>().with_context(|| format!("layers of {}", image.name))?;
         let config = write_blob(&blobs, &serde_json::to_vec(&image.config(&layers))?)?;
@@ -189,12 +195,21 @@ pub fn build_all(images: &[ImageBuilder], cache: &Path, archive: &Path) -> Resul
     tar(stage.path(), archive)
 }
 
+/// Layers of packages that this build has made: asking apt-get what they are takes longer than all the rest.
+type Made = BTreeMap<Vec<String>, Blob>;
+
 /// Puts a layer into the layout, from the cache where it is there.
-fn cached_layer(layer: &Layer, cache: &Path, blobs: &Path) -> Result<Blob> {
+fn cached_layer(layer: &Layer, cache: &Path, blobs: &Path, made: &mut Made) -> Result<Blob> {
     let blob = match layer {
         Layer::Directory(directory) => store(cache, |archive| tar(directory, archive))?,
         Layer::Files(files) => store(cache, |archive| tar_files(files, cache, archive))?,
-        Layer::Debs(packages) => debs::layer(packages, cache)?,
+        Layer::Debs(packages) => match made.get(packages) {
+            Some(blob) => blob.clone(),
+            None => {
+                let blob = debs::layer(packages, cache)?;
+                made.entry(packages.clone()).or_insert(blob).clone()
+            }
+        },
     };
     let name = hex_of(&blob.digest)?;
     match fs::hard_link(cache.join(name), blobs.join(name)) {
@@ -301,17 +316,27 @@ impl Drop for Stage {
 /// What the compiler said.
 pub fn segment_binary(cache: &Path) -> Result<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("segment/src");
+    static_binary("segment", &source, &["main.rs", "http.rs", "calls.rs"], cache)
+}
+
+/// Builds a Rust program without dependencies as one static file, once per state of its source, and returns where it
+/// is. The first of `files` is its root.
+///
+/// # Errors
+/// What the compiler said.
+pub fn static_binary(name: &str, source: &Path, files: &[&str], cache: &Path) -> Result<PathBuf> {
     let mut hasher = Sha256::new();
-    for name in ["main.rs", "http.rs", "calls.rs"] {
-        hasher.update(fs::read(source.join(name))?);
+    for file in files {
+        let path = source.join(file);
+        hasher.update(fs::read(&path).with_context(|| format!("read {}", path.display()))?);
     }
-    let binary = cache.join(format!("segment-{:.16}", format!("{:x}", hasher.finalize())));
+    let binary = cache.join(format!("{name}-{:.16}", format!("{:x}", hasher.finalize())));
     if binary.exists() {
         return Ok(binary);
     }
     fs::create_dir_all(cache)?;
     let stage = Stage::new(cache)?;
-    let made = stage.path().join("segment");
+    let made = stage.path().join(name);
     let mut command = Command::new("rustc");
     command.args([
         "--edition=2024",
@@ -320,7 +345,8 @@ pub fn segment_binary(cache: &Path) -> Result<PathBuf> {
         "-Cpanic=abort",
         "-Ctarget-feature=+crt-static",
     ]);
-    run(command.arg("-o").arg(&made).arg(source.join("main.rs")))?;
+    let root = files.first().context("a program has a root file")?;
+    run(command.arg("-o").arg(&made).arg(source.join(root)))?;
     fs::rename(&made, &binary)?;
     Ok(binary)
 }

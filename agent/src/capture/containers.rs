@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use weft_models::SyscallShares;
 
 use crate::kernel::{SYSCALLS, SyscallProfiles, syscall_name};
-use crate::runtime::{Named, RuntimeEvent};
+use crate::runtime::{ExitCause, Named, RuntimeEvent};
 
 /// Containers of one node that are named.
 const CONTAINERS_MAX: usize = 16_384;
@@ -39,8 +39,12 @@ pub enum Ending {
     One {
         /// Its name.
         name: String,
-        /// Why, in words.
-        cause: String,
+        /// Its program's process.
+        pid: u32,
+        /// Its program's exit status.
+        status: u32,
+        /// What the runtime knows of the cause.
+        cause: ExitCause,
     },
     /// Events were missed: any of them may have ended.
     Any,
@@ -97,13 +101,13 @@ impl Containers {
                 return Some(Ending::Any);
             }
             RuntimeEvent::Named(named) => self.foreign(named),
-            RuntimeEvent::Exited { namespace, container_id, status, cause } if namespace == self.own_namespace => {
-                let memory = matches!(cause, crate::runtime::ExitCause::OutOfMemory);
-                let why = if memory { " after it ran out of memory" } else { "" };
-                let cause = format!("its program ended with status {status}{why}");
-                return Some(Ending::One { name: container_id, cause });
+            RuntimeEvent::Exited { namespace, container_id, pid, status, cause }
+                if namespace == self.own_namespace =>
+            {
+                return Some(Ending::One { name: container_id, pid, status, cause });
             }
-            RuntimeEvent::Exited { namespace, container_id, .. } | RuntimeEvent::Deleted { namespace, container_id } => {
+            RuntimeEvent::Exited { namespace, container_id, .. }
+            | RuntimeEvent::Deleted { namespace, container_id } => {
                 let suffix = foreign_name(&namespace, &container_id, &HashMap::new());
                 let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
                 names.retain(|_, container| *container != Container::Foreign(suffix.clone()));
@@ -178,7 +182,11 @@ fn shares(counts: &[u64]) -> Option<SyscallShares> {
     }
     let all = io + cpu + network;
     let share = |part: u64| part as f32 / all as f32;
-    (all >= SHARES_CALLS_MIN).then(|| SyscallShares { io: share(io), cpu: share(cpu), network: share(network) })
+    (all >= SHARES_CALLS_MIN).then(|| SyscallShares {
+        io: share(io),
+        cpu: share(cpu),
+        network: share(network),
+    })
 }
 
 enum Class {
@@ -190,14 +198,16 @@ enum Class {
 /// A call that computes shows itself only by what it needs for it: memory, threads and their locks.
 fn class(name: &str) -> Option<Class> {
     match name {
-        "read" | "pread64" | "readv" | "preadv" | "write" | "pwrite64" | "writev" | "open" | "openat" | "openat2"
-        | "stat" | "lstat" | "fstat" | "newfstatat" | "statx" | "getdents64" | "fsync" | "fdatasync" | "lseek"
-        | "unlink" | "unlinkat" | "rename" | "renameat2" | "mkdir" | "readlink" | "readlinkat" | "access" => Some(Class::Io),
-        "mmap" | "munmap" | "mprotect" | "mremap" | "brk" | "madvise" | "futex" | "sched_yield" | "clone" | "clone3"
-        | "clock_gettime" | "getrusage" => Some(Class::Cpu),
-        "socket" | "connect" | "accept" | "accept4" | "sendto" | "recvfrom" | "sendmsg" | "recvmsg" | "sendmmsg"
-        | "recvmmsg" | "shutdown" | "getsockname" | "getpeername" | "setsockopt" | "getsockopt" | "epoll_wait"
-        | "epoll_pwait" | "epoll_ctl" | "poll" | "ppoll" | "select" | "pselect6" => Some(Class::Network),
+        "read" | "pread64" | "readv" | "preadv" | "write" | "pwrite64" | "writev" | "open" | "openat"
+        | "openat2" | "stat" | "lstat" | "fstat" | "newfstatat" | "statx" | "getdents64" | "fsync"
+        | "fdatasync" | "lseek" | "unlink" | "unlinkat" | "rename" | "renameat2" | "mkdir" | "readlink"
+        | "readlinkat" | "access" => Some(Class::Io),
+        "mmap" | "munmap" | "mprotect" | "mremap" | "brk" | "madvise" | "futex" | "sched_yield" | "clone"
+        | "clone3" | "clock_gettime" | "getrusage" => Some(Class::Cpu),
+        "socket" | "connect" | "accept" | "accept4" | "sendto" | "recvfrom" | "sendmsg" | "recvmsg"
+        | "sendmmsg" | "recvmmsg" | "shutdown" | "getsockname" | "getpeername" | "setsockopt"
+        | "getsockopt" | "epoll_wait" | "epoll_pwait" | "epoll_ctl" | "poll" | "ppoll" | "select"
+        | "pselect6" => Some(Class::Network),
         _ => None,
     }
 }

@@ -1,19 +1,23 @@
 //! From segments to requests. In: TCP segments of the client's side, as the kernel program copied them. Out: each
 //! request once. The kernel only guesses which segments belong to a head; sequence numbers decide here: what lies
-//! inside a body, was sent twice or came after a gap is left out, and a head cut into pieces is put together.
+//! inside a body, was sent twice or came after a gap is left out, and a head cut into pieces is put together. Where a
+//! body ends whose length is not told, the client's acknowledgements tell: the next request comes after an answer. A
+//! client that sends it without having heard any is seen one request later, and a server that answers in the middle
+//! of such a body lets a piece of it that reads as a whole request pass for one.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
+use weft_abi::{HEAD_BYTES, METHODS};
 
 use super::http::{Body, Head, Parsed, parse, parse_cut};
 use super::identity::NodeKey;
 
 /// Connections that are followed at a time; past that the one unused for longest is forgotten.
 const FLOWS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
-/// Bytes of a head that are waited for.
-const HEAD_LEN_MAX: usize = 16 << 10;
+/// Bytes of a head that are waited for: the kernel hands over no more.
+const HEAD_LEN_MAX: usize = HEAD_BYTES as usize;
 
 /// A connection, named by who opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +30,8 @@ pub(super) struct FlowKey {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece<'a> {
     pub(super) seq: u32,
+    /// How far the client has heard the server.
+    pub(super) ack: u32,
     /// Bytes of the segment on the wire; `bytes` may hold less.
     pub(super) len: u32,
     pub(super) bytes: &'a [u8],
@@ -60,6 +66,8 @@ struct Flow {
     /// A head that has begun, and where.
     head: Vec<u8>,
     head_at: u32,
+    /// What the client had heard when it began a body whose end is not known: nothing begins before it hears more.
+    unanswered: Option<u32>,
     requests: u32,
 }
 
@@ -76,8 +84,18 @@ impl Flows {
 }
 
 impl Flow {
-    fn take(&mut self, piece: Piece<'_>, node: &NodeKey, counts: &mut FlowCounts, mut emit: impl FnMut(Seen)) {
-        let Some(bytes) = self.place(piece, counts) else { return };
+    fn take(
+        &mut self,
+        piece: Piece<'_>,
+        node: &NodeKey,
+        counts: &mut FlowCounts,
+        mut emit: impl FnMut(Seen),
+    ) {
+        if self.misses_bytes_before(&piece) {
+            counts.gaps += 1;
+            self.cut_short(&piece, node, &mut emit);
+        }
+        let Some(bytes) = self.place(&piece) else { return };
         self.head.extend_from_slice(bytes);
         // Bytes of the segment that were not copied follow the buffer directly.
         let cut = piece.len as usize > piece.bytes.len();
@@ -85,15 +103,10 @@ impl Flow {
             match parse(&self.head, node) {
                 Parsed::Whole { head, head_len, body } => {
                     emit(self.seen(head));
-                    self.skip(head_len, body);
+                    self.skip(head_len, body, &piece);
                 }
                 Parsed::Partial if !cut && self.head.len() < HEAD_LEN_MAX => return,
-                Parsed::Partial => {
-                    if let Some(head) = parse_cut(&self.head, node) {
-                        emit(self.seen(head));
-                    }
-                    return self.lose();
-                }
+                Parsed::Partial => return self.cut_short(&piece, node, &mut emit),
                 Parsed::NotHttp => {
                     counts.malformed += 1;
                     return self.lose();
@@ -102,24 +115,41 @@ impl Flow {
         }
     }
 
+    /// Whether a head has begun and `piece` does not continue it.
+    fn misses_bytes_before(&self, piece: &Piece<'_>) -> bool {
+        !self.head.is_empty() && (self.head_end().wrapping_sub(piece.seq) as i32) < 0
+    }
+
+    fn head_end(&self) -> u32 {
+        self.head_at.wrapping_add(self.head.len() as u32)
+    }
+
     /// The bytes of `piece` that continue this flow, if any; sets where a new head begins.
-    fn place<'a>(&mut self, piece: Piece<'a>, counts: &mut FlowCounts) -> Option<&'a [u8]> {
+    fn place<'a>(&mut self, piece: &Piece<'a>) -> Option<&'a [u8]> {
         if !self.head.is_empty() {
-            let expected = self.head_at.wrapping_add(self.head.len() as u32);
-            let behind = expected.wrapping_sub(piece.seq) as i32;
-            if behind >= 0 {
-                return piece.bytes.get(behind as usize..).filter(|rest| !rest.is_empty());
-            }
-            counts.gaps += 1;
-            self.lose();
+            let behind = self.head_end().wrapping_sub(piece.seq);
+            return piece.bytes.get(behind as usize..).filter(|rest| !rest.is_empty());
+        }
+        if self.unanswered.is_some_and(|ack| (piece.ack.wrapping_sub(ack) as i32) <= 0) {
+            return None;
         }
         let skip = match self.next {
             Some(next) => (next.wrapping_sub(piece.seq) as i32).max(0) as usize,
             None => 0,
         };
-        let rest = piece.bytes.get(skip..).filter(|rest| !rest.is_empty())?;
+        let rest = piece.bytes.get(skip..).filter(|rest| begins_like_a_request(rest))?;
         self.head_at = piece.seq.wrapping_add(skip as u32);
+        self.unanswered = None;
         Some(rest)
+    }
+
+    /// The rest of a head will not come: its first lines must do, and it ends where nobody has seen it.
+    fn cut_short(&mut self, piece: &Piece<'_>, node: &NodeKey, emit: &mut impl FnMut(Seen)) {
+        if let Some(head) = parse_cut(&self.head, node) {
+            emit(self.seen(head));
+            self.unanswered = Some(piece.ack);
+        }
+        self.lose();
     }
 
     fn seen(&mut self, head: Head) -> Seen {
@@ -129,8 +159,11 @@ impl Flow {
     }
 
     /// Steps over a head and its body; what is already here of the next request stays.
-    fn skip(&mut self, head_len: usize, body: Body) {
-        let Body::Sized(body_len) = body else { return self.lose() };
+    fn skip(&mut self, head_len: usize, body: Body, piece: &Piece<'_>) {
+        let Body::Sized(body_len) = body else {
+            self.unanswered = Some(piece.ack);
+            return self.lose();
+        };
         let step = head_len.saturating_add(body_len as usize);
         self.next = Some(self.head_at.wrapping_add(step as u32));
         self.head.drain(..step.min(self.head.len()));
@@ -140,10 +173,18 @@ impl Flow {
     /// Forgets where it is: the next segment that looks like a request begins one.
     fn lose(&mut self) {
         // Only what was seen is known to be over; a retransmit of it must not count again.
-        let seen = self.head_at.wrapping_add(self.head.len() as u32);
-        self.next = Some(seen);
+        self.next = Some(self.head_end());
         self.head.clear();
     }
+}
+
+/// As the kernel has it: whether these bytes begin with a method, or are so few that they may.
+fn begins_like_a_request(bytes: &[u8]) -> bool {
+    let begins = |(method, len): &([u8; 8], u32)| {
+        let compared = bytes.len().min(*len as usize);
+        compared > 0 && bytes[..compared] == method[..compared]
+    };
+    METHODS.iter().any(begins)
 }
 
 #[cfg(test)]
@@ -161,7 +202,7 @@ mod tests {
     fn paths(pieces: &[(u32, &[u8])]) -> (Vec<String>, FlowCounts) {
         let (mut flows, mut paths) = (Flows::new(), Vec::new());
         for (seq, bytes) in pieces {
-            let piece = Piece { seq: *seq, len: bytes.len() as u32, bytes };
+            let piece = Piece { seq: *seq, ack: 1, len: bytes.len() as u32, bytes };
             flows.take(key(), piece, &NodeKey::from_bytes([1; 16]), |seen| {
                 assert_eq!(seen.index as usize, paths.len());
                 paths.push(seen.head.path);
@@ -196,9 +237,29 @@ mod tests {
         let mut flows = Flows::new();
         let bytes = &ONE.as_bytes()[..40];
         let mut seen = Vec::new();
-        let piece = Piece { seq: 1, len: 9000, bytes };
+        let piece = Piece { seq: 1, ack: 1, len: 9000, bytes };
         flows.take(key(), piece, &NodeKey::from_bytes([1; 16]), |s| seen.push(s.head.path));
         assert_eq!(seen, ["/a"]);
+    }
+
+    #[test]
+    fn after_a_body_without_a_length_nothing_begins_before_the_server_was_heard() {
+        let chunked = "POST /d HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let (mut flows, mut seen) = (Flows::new(), Vec::new());
+        for (seq, ack, text) in
+            [(100, 7, chunked), (200, 7, ONE), (300, 7, ONE), (400, 9, ONE), (500, 9, ONE)]
+        {
+            let piece = Piece { seq, ack, len: text.len() as u32, bytes: text.as_bytes() };
+            flows.take(key(), piece, &NodeKey::from_bytes([1; 16]), |s| seen.push((seq, s.head.path)));
+        }
+        assert_eq!(seen, [(100, "/d".into()), (400, "/a".into()), (500, "/a".into())]);
+    }
+
+    #[test]
+    fn what_does_not_begin_like_a_request_is_passed_over_and_not_counted() {
+        let (paths, counts) =
+            paths(&[(5, b"\x16\x03\x01"), (8, b"HTTP/1.1 200 OK\r\n\r\n"), (40, ONE.as_bytes())]);
+        assert_eq!((paths, counts), (vec!["/a".to_owned()], FlowCounts::default()));
     }
 
     proptest! {

@@ -101,7 +101,9 @@ fn cut(text: &str, len_max: usize) -> &str {
 fn body(headers: &[httparse::Header<'_>]) -> Body {
     let mut length = 0;
     for header in headers.iter() {
-        if header.name.eq_ignore_ascii_case("transfer-encoding") || header.name.eq_ignore_ascii_case("upgrade") {
+        if header.name.eq_ignore_ascii_case("transfer-encoding")
+            || header.name.eq_ignore_ascii_case("upgrade")
+        {
             return Body::Unknown;
         }
         if header.name.eq_ignore_ascii_case("content-length") {

@@ -17,7 +17,9 @@ impl NodeKey {
     pub fn generate() -> std::io::Result<Self> {
         let mut bytes = [0; 16];
         let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-        (filled == bytes.len()).then_some(Self(bytes)).ok_or_else(|| std::io::Error::other("getrandom was cut short"))
+        (filled == bytes.len())
+            .then_some(Self(bytes))
+            .ok_or_else(|| std::io::Error::other("getrandom was cut short"))
     }
 
     /// A stored key.

@@ -88,7 +88,8 @@ impl Capture {
         activators: &[Option<SocketAddr>],
         clock: Clock,
     ) -> Self {
-        let indexed = |(index, address): (usize, &Option<SocketAddr>)| address.map(|address| (address, index));
+        let indexed =
+            |(index, address): (usize, &Option<SocketAddr>)| address.map(|address| (address, index));
         Self {
             flows: Flows::new(),
             key,
@@ -102,7 +103,8 @@ impl Capture {
     /// Takes one captured segment; the events that it completes.
     pub fn take(&mut self, segment: &CapturedSegment) -> Vec<Event> {
         let key = FlowKey { client: segment.client, server: segment.server };
-        let piece = Piece { seq: segment.seq, len: segment.segment_len, bytes: &segment.payload };
+        let (seq, ack, len) = (segment.seq, segment.ack, segment.segment_len);
+        let piece = Piece { seq, ack, len, bytes: &segment.payload };
         let before = self.flows.counts;
         let mut seen = Vec::new();
         self.flows.take(key, piece, &self.key, |one| seen.push(one));
@@ -114,16 +116,19 @@ impl Capture {
     fn event(&self, segment: &CapturedSegment, seen: flow::Seen) -> Event {
         let caller = self.containers.name(segment.client_cgroup);
         let server = self.containers.name(segment.server_cgroup);
-        let target = match (&server, self.activators.get(&segment.server), self.addresses.get(&segment.server)) {
-            (_, Some(&segment), _) => Target::Activator { segment },
-            (Some(Container::Instance { instance, segment, .. }), ..) => {
-                Target::Instance { instance: *instance, segment: *segment }
-            }
-            (_, _, Some(&segment)) => Target::Ordinary { segment },
-            _ => Target::Foreign,
-        };
+        let target =
+            match (&server, self.activators.get(&segment.server), self.addresses.get(&segment.server)) {
+                (_, Some(&segment), _) => Target::Activator { segment },
+                (Some(Container::Instance { instance, segment, .. }), ..) => {
+                    Target::Instance { instance: *instance, segment: *segment }
+                }
+                (_, _, Some(&segment)) => Target::Ordinary { segment },
+                _ => Target::Foreign,
+            };
         let principal = seen.head.authentication.unwrap_or_else(|| match &caller {
-            Some(Container::Instance { segment, .. }) => self.key.hash(format!("segment {segment}").as_bytes()),
+            Some(Container::Instance { segment, .. }) => {
+                self.key.hash(format!("segment {segment}").as_bytes())
+            }
             Some(Container::Foreign(name)) => self.key.hash(name.as_bytes()),
             None => self.key.hash(segment.client.ip().to_string().as_bytes()),
         });
@@ -145,9 +150,9 @@ impl Event {
     /// The segment that was asked for, if it is one of weft's.
     pub fn segment(&self) -> Option<usize> {
         match self.target {
-            Target::Instance { segment, .. } | Target::Activator { segment } | Target::Ordinary { segment } => {
-                Some(segment)
-            }
+            Target::Instance { segment, .. }
+            | Target::Activator { segment }
+            | Target::Ordinary { segment } => Some(segment),
             Target::Foreign => None,
         }
     }

@@ -1,11 +1,11 @@
 //! Calls to a running agent. In: its socket. Out: its answers, printed.
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::{Call, Output, say, show};
+use super::{Call, Output, Reader, say, say_more, show};
 use crate::control::v1::{self, weft_client::WeftClient};
 
 async fn connect(call: &Call) -> anyhow::Result<WeftClient<Channel>> {
@@ -30,7 +30,11 @@ fn said(status: tonic::Status) -> anyhow::Error {
     anyhow!("{}", status.message())
 }
 
-fn print<T: serde::Serialize>(call: &Call, reply: &T, table: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+fn print<T: serde::Serialize>(
+    call: &Call,
+    reply: &T,
+    table: impl FnOnce(&T) -> String,
+) -> anyhow::Result<()> {
     match call.output {
         Output::Json => say(&format!("{}\n", serde_json::to_string_pretty(reply).context("JSON")?)),
         Output::Table => say(&table(reply)),
@@ -59,15 +63,37 @@ pub(super) async fn profile(call: &Call, segment: String) -> anyhow::Result<()> 
 }
 
 pub(super) async fn watch(call: &Call) -> anyhow::Result<()> {
-    if call.output == Output::Table {
-        bail!("what happens has no table; ask for it with `-o json`");
-    }
     let mut lines = connect(call).await?.watch(v1::WatchRequest {}).await.map_err(said)?.into_inner();
-    // A stream that breaks off is the agent's end.
-    while let Ok(Some(line)) = lines.message().await {
-        say(&format!("{}\n", line.json))?;
+    let mut gone = std::pin::pin!(reader_gone());
+    loop {
+        let line = tokio::select! {
+            line = lines.message() => line,
+            () = &mut gone => return Ok(()),
+        };
+        // A stream that breaks off is the agent's end.
+        let Ok(Some(v1::Line { json })) = line else { return Ok(()) };
+        let text = if call.output == Output::Json { json } else { show::line(&json) };
+        if say_more(&format!("{text}\n"))? == Reader::Gone {
+            return Ok(());
+        }
     }
-    Ok(())
+}
+
+/// Resolves when nobody reads standard output any more, also while nothing is written; never for a file.
+async fn reader_gone() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let (gone, wait) = tokio::sync::oneshot::channel();
+    // Waits for as long as the process lives: its end is the thread's.
+    std::thread::spawn(move || {
+        let stdout = std::io::stdout();
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        while poll(&mut watched, None) == Err(rustix::io::Errno::INTR) {}
+        // Nobody waits any more when the agent has ended first.
+        let _ = gone.send(());
+    });
+    if wait.await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 pub(super) async fn drain(call: &Call) -> anyhow::Result<()> {

@@ -74,10 +74,14 @@ enum Command {
         #[command(flatten)]
         call: Call,
     },
-    /// Follow what happens, a JSON object per line
+    /// Follow what happens, line by line
     Watch {
-        #[command(flatten)]
-        call: Call,
+        /// The agent's control socket
+        #[arg(long, default_value = "/run/weft/weft.sock")]
+        socket: PathBuf,
+        /// How to print
+        #[arg(short, long, value_enum, default_value = "json")]
+        output: Output,
     },
     /// End the agent once its instances have no work left
     Drain {
@@ -122,9 +126,25 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Graphs { call } => block_on(client::graphs(&call)),
         Command::Forecasts { call, explain } => block_on(client::forecasts(&call, explain)),
         Command::Profile { segment, call } => block_on(client::profile(&call, segment.unwrap_or_default())),
-        Command::Watch { call } => block_on(client::watch(&call)),
+        Command::Watch { socket, output } => block_on(client::watch(&Call { socket, output })),
         Command::Drain { call } => block_on(client::drain(&call)),
     }
+}
+
+/// An error in words: the whole chain, so that the cause stands beside what it kept from happening. A cause that was told
+/// with its effect is not told again.
+pub fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
 }
 
 fn agent(path: &std::path::Path) -> anyhow::Result<()> {
@@ -135,22 +155,63 @@ fn agent(path: &std::path::Path) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    raise_file_limit();
     // State and sockets are the agent's alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")?;
     let result = runtime.block_on(crate::app::run(config));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
 }
 
+/// As many open files as this process may have: each held connection takes two.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 fn block_on(call: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("the async runtime")?.block_on(call)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime")?
+        .block_on(call)
 }
 
 /// Prints; a reader that has gone away (as `head` does) is no failure.
 fn say(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("standard output"),
+    say_more(text).map(drop)
+}
+
+/// Prints, and tells whether somebody still reads.
+fn say_more(text: &str) -> anyhow::Result<Reader> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        result => result.map(|()| Reader::There).context("standard output"),
+    }
+}
+
+/// Whoever reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    There,
+    Gone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error =
+            anyhow::anyhow!("the door is locked").context("a: the door is locked. Open it").context("b");
+        assert_eq!(told(&error), "b: a: the door is locked. Open it");
     }
 }

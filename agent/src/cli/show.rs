@@ -42,13 +42,17 @@ pub(super) fn status(reply: &v1::StatusReply) -> String {
 }
 
 fn segments(reply: &v1::StatusReply) -> String {
-    let head = ["segment", "address", ">up", ">waiting", ">warm", ">hit", ">late", ">cold", ">failed", ">pass"];
-    let mut table = Table::new(&[&head[..], &[">start ms", ">saved ms", ">wasted MB·s", ">idle MB·s"]].concat());
+    let head =
+        ["segment", "address", ">up", ">waiting", ">warm", ">hit", ">late", ">cold", ">failed", ">pass"];
+    let mut table =
+        Table::new(&[&head[..], &[">start ms", ">saved ms", ">wasted MB·s", ">idle MB·s"]].concat());
     for s in &reply.segments {
         let counts = [s.instances, s.waiting, s.warm, s.hit, s.late, s.cold, s.failed, s.pass];
         let sums = [s.cold_start_ms, s.saved_ms, s.wasted_mb_s, s.idle_mb_s];
         let words = [s.name.clone(), s.address.clone()].into_iter();
-        table.row(words.chain(counts.map(|count| count.to_string())).chain(sums.map(|sum| format!("{sum:.0}"))));
+        table.row(
+            words.chain(counts.map(|count| count.to_string())).chain(sums.map(|sum| format!("{sum:.0}"))),
+        );
     }
     table.text()
 }
@@ -75,7 +79,8 @@ pub(super) fn graphs(reply: &v1::GraphsReply) -> String {
     if reply.graphs.is_empty() {
         return "no execution graph is alive\n".into();
     }
-    let mut table = Table::new(&["graph", "state", ">age", "segment", "instance", ">confidence", ">held", "used"]);
+    let mut table =
+        Table::new(&["graph", "state", ">age", "segment", "instance", ">confidence", ">held", "used"]);
     for graph in &reply.graphs {
         for (index, node) in graph.nodes.iter().enumerate() {
             let first = |text: String| if index == 0 { text } else { String::new() };
@@ -163,6 +168,17 @@ pub(super) fn probe(output: Output) -> anyhow::Result<()> {
         table.row([feature.name.to_owned()].into_iter().chain(words));
     }
     say(&table.text())
+}
+
+/// One line of what happens: the kind, then each field that says something.
+pub(super) fn line(json: &str) -> String {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(json) else { return json.to_owned() };
+    let word = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let kind = fields.get("kind").map(word).unwrap_or_default();
+    let told =
+        fields.iter().filter(|(name, value)| !matches!(name.as_str(), "kind" | "at_ms") && !value.is_null());
+    let words: Vec<_> = told.map(|(name, value)| format!("{name}={}", word(value))).collect();
+    format!("{kind:<9} {}", words.join(" "))
 }
 
 fn seconds(ms: u64) -> String {

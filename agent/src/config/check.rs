@@ -30,7 +30,12 @@ pub(super) fn all(config: &Config, path: &Path) -> Result<(), ConfigError> {
         one(config, segment, path)?;
         if names.insert(&segment.name, ()).is_some() {
             let key = format!("segment `{}`: name", segment.name);
-            return Err(value(path, &key, "the name is used twice".into(), "Give each segment a name of its own"));
+            return Err(value(
+                path,
+                &key,
+                "the name is used twice".into(),
+                "Give each segment a name of its own",
+            ));
         }
         if let Some(first) = addresses.insert(segment.address, &segment.name) {
             let key = format!("segment `{}`: address", segment.name);
@@ -46,11 +51,25 @@ fn sections(config: &Config, path: &Path) -> Result<(), ConfigError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if bridge.is_empty() || bridge.len() > INTERFACE_LEN_MAX || !bridge.chars().all(plain) {
         let cause = format!("`{bridge}` is no interface name");
-        return Err(value(path, "[network] bridge", cause, "Use 1 to 15 letters, digits, dashes or underscores"));
+        return Err(value(
+            path,
+            "[network] bridge",
+            cause,
+            "Use 1 to 15 letters, digits, dashes or underscores",
+        ));
+    }
+    if config.agent.drain > Duration::from_secs(3_600) {
+        let cause = format!("{:?} is out of range", config.agent.drain);
+        return Err(value(path, "[agent] drain", cause, "Use 0s to 1h"));
     }
     if config.containerd.namespace == "k8s.io" {
         let cause = "the namespace belongs to the kubelet, which removes what it does not know".to_owned();
-        return Err(value(path, "[containerd] namespace", cause, "Use a namespace of weft's own, as \"weft\""));
+        return Err(value(
+            path,
+            "[containerd] namespace",
+            cause,
+            "Use a namespace of weft's own, as \"weft\"",
+        ));
     }
     if !(config.budget.cpu > 0.0 && config.budget.cpu <= 1024.0) {
         let cause = format!("{} cores cannot make anything", config.budget.cpu);
@@ -65,18 +84,32 @@ fn sections(config: &Config, path: &Path) -> Result<(), ConfigError> {
 
 fn one(config: &Config, segment: &Segment, path: &Path) -> Result<(), ConfigError> {
     let name = &segment.name;
-    let wrong = |key: &str, cause: String, remedy| Err(value(path, &format!("segment `{name}`: {key}"), cause, remedy));
+    let wrong = |key: &str, cause: String, remedy| {
+        Err(value(path, &format!("segment `{name}`: {key}"), cause, remedy))
+    };
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let edge = |c: Option<char>| c.is_some_and(|c| c != '-');
-    if name.len() > NAME_LEN_MAX || !name.chars().all(plain) || !edge(name.chars().next()) || !edge(name.chars().last()) {
+    if name.len() > NAME_LEN_MAX
+        || !name.chars().all(plain)
+        || !edge(name.chars().next())
+        || !edge(name.chars().last())
+    {
         let remedy = "Use 1 to 40 lower-case letters, digits and dashes, no dash at the ends";
         return wrong("name", "it would be no hostname".into(), remedy);
     }
     if segment.image.is_empty() || segment.image.len() > 255 || segment.image.contains(char::is_whitespace) {
-        return wrong("image", format!("`{}` is no image name", segment.image), "Write it as `ctr images ls` shows it");
+        return wrong(
+            "image",
+            format!("`{}` is no image name", segment.image),
+            "Write it as `ctr images ls` shows it",
+        );
     }
     if segment.port == 0 || segment.address.port() == 0 {
-        return wrong("port", "port 0 cannot be dialled".into(), "Give the port on which the program listens");
+        return wrong(
+            "port",
+            "port 0 cannot be dialled".into(),
+            "Give the port on which the program listens",
+        );
     }
     let own = matches!(segment.address.ip(), IpAddr::V4(ip) if config.network.subnet.contains(ip));
     if own || segment.address.ip().is_unspecified() || segment.address.ip().is_multicast() {
@@ -87,10 +120,18 @@ fn one(config: &Config, segment: &Segment, path: &Path) -> Result<(), ConfigErro
         return wrong("limits", "nothing runs in that".into(), "Give at least 4MiB and a concurrency of 1");
     }
     if !(segment.limits.cpu > 0.0 && segment.limits.cpu <= 1024.0) {
-        return wrong("limits.cpu", format!("{} cores", segment.limits.cpu), "Give a number of cores above 0");
+        return wrong(
+            "limits.cpu",
+            format!("{} cores", segment.limits.cpu),
+            "Give a number of cores above 0",
+        );
     }
     if !(Duration::from_millis(10)..=Duration::from_secs(600)).contains(&segment.start_timeout) {
-        return wrong("start_timeout", format!("{:?} is out of range", segment.start_timeout), "Use 10ms to 10m");
+        return wrong(
+            "start_timeout",
+            format!("{:?} is out of range", segment.start_timeout),
+            "Use 10ms to 10m",
+        );
     }
     Ok(())
 }

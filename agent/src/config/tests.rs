@@ -1,3 +1,5 @@
+//! What a configuration may say and what it is refused for. In: text. Out: the checked values, or the words of the refusal.
+
 use super::*;
 
 const GOOD: &str = r#"

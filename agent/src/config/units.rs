@@ -1,7 +1,7 @@
 //! Values as people write them. In: `"256MiB"`, `"10.201.0.0/16"`, `"auto"`. Out: checked numbers.
 //! Refuses what is no number, has no known unit, or does not fit.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de::Error};
@@ -49,7 +49,7 @@ pub struct Subnet {
 }
 
 impl Subnet {
-    /// The network of `address` with a prefix of at most 30 bits; host bits are cleared.
+    /// The network of `address` with a prefix of at most 29 bits; host bits are cleared.
     pub const fn new(address: Ipv4Addr, prefix: u8) -> Self {
         let mask = u32::MAX << (32 - prefix as u32);
         Self { base: Ipv4Addr::from_bits(address.to_bits() & mask), prefix }
@@ -84,11 +84,17 @@ impl FromStr for Subnet {
         let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
         let address: Ipv4Addr = address.parse().map_err(|_| wrong())?;
         let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
-        if !(8..=30).contains(&prefix) {
-            return Err(format!("a prefix of {prefix} bits leaves no room or too much; use 8 to 30"));
+        if !(8..=29).contains(&prefix) {
+            return Err(format!("a prefix of {prefix} bits leaves no room or too much; use 8 to 29"));
         }
         Ok(Self::new(address, prefix))
     }
+}
+
+/// An address as the kernel knows it: IPv4 written as IPv6 is IPv4.
+pub(super) fn dialled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let written = SocketAddr::deserialize(deserializer)?;
+    Ok(SocketAddr::new(written.ip().to_canonical(), written.port()))
 }
 
 macro_rules! deserialize_by_parsing {

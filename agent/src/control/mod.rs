@@ -4,7 +4,7 @@
 mod server;
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub use server::Control;
 /// The messages and the service, generated from `proto/weft.proto`.
 pub mod v1 {
     #![expect(missing_docs, reason = "generated; the proto file documents it")]
-    #![expect(clippy::missing_errors_doc, reason = "generated")]
+    #![expect(clippy::missing_errors_doc, clippy::allow_attributes_without_reason, reason = "generated")]
     tonic::include_proto!("weft.v1");
 }
 
@@ -52,9 +52,12 @@ pub fn listen(path: &Path) -> Result<UnixListener, ControlError> {
         if let Some(folder) = path.parent() {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
+            // Whatever it is, it is not ours to remove.
+            Ok(_) => return Err(io::Error::other("something that is no socket is in its place")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
         // The mask holds from the first moment: the socket is never open to others, not even before the chmod.
         let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
@@ -80,4 +83,26 @@ pub async fn serve(
     let service = v1::weft_server::WeftServer::new(control);
     let incoming = UnixListenerStream::new(listener);
     Server::builder().add_service(service).serve_with_incoming_shutdown(incoming, stop).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dead_agents_socket_is_replaced_a_living_ones_and_anything_else_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run/weft.sock");
+        drop(listen(&path).unwrap());
+        let living = listen(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(matches!(listen(&path), Err(ControlError::Taken { .. })));
+        drop(living);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "kept").unwrap();
+        assert!(matches!(listen(&file), Err(ControlError::Refused { .. })));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
+    }
 }

@@ -46,7 +46,10 @@ pub struct Control {
     pub began: Instant,
 }
 
-async fn ask<M, T>(stage: &mpsc::Sender<M>, message: impl FnOnce(oneshot::Sender<T>) -> M) -> Result<T, Status> {
+async fn ask<M, T>(
+    stage: &mpsc::Sender<M>,
+    message: impl FnOnce(oneshot::Sender<T>) -> M,
+) -> Result<T, Status> {
     let (reply, answer) = oneshot::channel();
     let gone = |_| Status::unavailable("the agent is shutting down");
     stage.send(message(reply)).await.map_err(|_| gone(()))?;
@@ -197,14 +200,20 @@ impl v1::weft_server::Weft for Control {
         }))
     }
 
-    async fn profile(&self, request: Request<v1::ProfileRequest>) -> Result<Response<v1::ProfileReply>, Status> {
+    async fn profile(
+        &self,
+        request: Request<v1::ProfileRequest>,
+    ) -> Result<Response<v1::ProfileReply>, Status> {
         let wanted = &request.get_ref().segment;
-        let named = |(_, segment): &(usize, &crate::config::Segment)| wanted.is_empty() || segment.name == *wanted;
+        let named =
+            |(_, segment): &(usize, &crate::config::Segment)| wanted.is_empty() || segment.name == *wanted;
         let segments: Vec<_> = self.config.segments.iter().enumerate().filter(named).collect();
         if segments.is_empty() {
             let known: Vec<_> = self.config.segments.iter().map(|segment| segment.name.as_str()).collect();
             let known = known.join(", ");
-            return Err(Status::not_found(format!("there is no segment `{wanted}`; this agent serves: {known}")));
+            return Err(Status::not_found(format!(
+                "there is no segment `{wanted}`; this agent serves: {known}"
+            )));
         }
         let profiles = segments.into_iter().map(|(index, _)| self.profile_of(index)).collect();
         Ok(Response::new(v1::ProfileReply { segments: profiles }))
@@ -231,4 +240,3 @@ impl v1::weft_server::Weft for Control {
         Ok(Response::new(v1::DrainReply {}))
     }
 }
-

@@ -21,6 +21,10 @@ pub const HELD_MAX: usize = 8192;
 const TRIES: u32 = 3;
 /// How long an instance that listens may take to accept.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Pauses before an instance that refuses is dialled again. The kernel tells of a socket in LISTEN a moment before it
+/// takes connections (`inet_csk_listen_start` sets the state, then hashes the socket), and a program can lose the
+/// processor right there.
+const REFUSED_MS: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 /// How much of a request that is sent away is read, so that the answer is not lost to a reset.
 const DISCARD_MAX: usize = 64 << 10;
 const DISCARD: Duration = Duration::from_secs(2);
@@ -119,6 +123,18 @@ impl Activator {
     }
 
     async fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+        for pause_ms in REFUSED_MS {
+            match self.dial(address).await {
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+        self.dial(address).await
+    }
+
+    async fn dial(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         // The mark exempts the agent's own connection from its own redirects.
         socket2::SockRef::from(&socket).set_mark(MARK)?;

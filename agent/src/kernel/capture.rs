@@ -25,6 +25,8 @@ pub struct CapturedSegment {
     pub server_cgroup: u64,
     /// TCP sequence number of the first byte.
     pub seq: u32,
+    /// TCP acknowledgement number: how far the client has heard the server.
+    pub ack: u32,
     /// Bytes of the segment on the wire.
     pub segment_len: u32,
     /// Its first bytes, 4096 at most.
@@ -68,6 +70,7 @@ fn segment(record: &[u8]) -> Option<CapturedSegment> {
         client_cgroup: header.client_cgroup,
         server_cgroup: header.server_cgroup,
         seq: header.seq,
+        ack: header.ack,
         segment_len: header.segment_len,
         payload: payload.to_vec(),
         flags: header.flags,

@@ -28,7 +28,8 @@ fn mount_in(mounts: &str) -> Option<PathBuf> {
 /// # Errors
 /// [`KernelError::Cgroup`].
 pub fn cgroup_id(path: &Path) -> Result<u64, KernelError> {
-    let metadata = std::fs::metadata(path).map_err(|source| KernelError::Cgroup { path: path.into(), source })?;
+    let metadata =
+        std::fs::metadata(path).map_err(|source| KernelError::Cgroup { path: path.into(), source })?;
     Ok(metadata.ino())
 }
 

@@ -25,7 +25,7 @@ use weft_abi::{Endpoint, counter};
 pub use capture::{CaptureRing, CapturedSegment, OwnConnections};
 pub use cgroup::{cgroup_id, cgroup2_mount};
 pub use links::Links;
-pub use probe::{Feature, FeatureState, probe};
+pub use probe::{Feature, FeatureState, privileges, probe};
 pub use redirect::{RouteKey, RouteTable};
 pub use sockets::{Connected, Connections, ListenRing, Listening};
 pub use syscalls::{SYSCALLS, SyscallProfiles, syscall_name};
@@ -36,6 +36,12 @@ pub const MARK: u32 = weft_abi::MARK;
 /// Why the kernel does not do what is asked.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
+    /// The process may not do what the agent does.
+    #[error("this process lacks {missing}; run weft {}", probe::PRIVILEGES)]
+    Privileges {
+        /// The capabilities that it has not.
+        missing: String,
+    },
     /// There is no cgroup2 mount.
     #[error("no cgroup2 file system is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup/unified")]
     NoCgroup2,
@@ -48,15 +54,18 @@ pub enum KernelError {
         source: std::io::Error,
     },
     /// The Rust programs cannot be loaded.
-    #[error("the programs cannot be loaded: {0}")]
-    Load(#[source] Box<aya::EbpfError>),
+    #[error("the programs cannot be loaded: {}", first_line(said))]
+    Load {
+        /// What the kernel, or the loader, said. Not as a source: that would be told in its whole length.
+        said: Box<aya::EbpfError>,
+    },
     /// One program cannot be loaded or attached.
-    #[error("program {name}: {}", brief(source))]
+    #[error("program {name}: {}", brief(said))]
     Program {
         /// Its name.
         name: &'static str,
-        /// What the kernel, or the verifier, said.
-        source: Box<aya::programs::ProgramError>,
+        /// What the kernel, or the verifier, said. Not as a source: that would be told in its whole length.
+        said: Box<aya::programs::ProgramError>,
     },
     /// The object lacks a part that this agent was built with.
     #[error("the programs have no {0}; build the agent anew")]
@@ -97,14 +106,29 @@ pub enum KernelError {
 
 /// What the kernel said, without the verifier's thousand lines: its complaint is the last but its statistics.
 fn brief(error: &aya::programs::ProgramError) -> String {
-    let aya::programs::ProgramError::LoadError { io_error, verifier_log } = error else { return error.to_string() };
+    let aya::programs::ProgramError::LoadError { io_error, verifier_log } = error else {
+        return error.to_string();
+    };
     let log = verifier_log.to_string();
     let statistics = ["verification time", "stack depth", "processed"];
-    let complaint = log.lines().rev().find(|line| !line.is_empty() && !statistics.iter().any(|s| line.starts_with(s)));
+    let complaint =
+        log.lines().rev().find(|line| !line.is_empty() && !statistics.iter().any(|s| line.starts_with(s)));
     match complaint {
         Some(complaint) => format!("{io_error}; the verifier says: {complaint}"),
         None => io_error.to_string(),
     }
+}
+
+fn first_line(error: &aya::EbpfError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+/// libbpf writes to standard error unless told otherwise. What it says, the error says too; the rest is for those who
+/// look for it.
+fn hush_libbpf() {
+    libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Debug, |_, text| {
+        tracing::debug!(libbpf = text.trim_end())
+    })));
 }
 
 /// What to watch.
@@ -150,7 +174,16 @@ impl Kernel {
         let (sockets, listens, connections) = sockets::load()?;
         // Attached last: what they fill is there to be read.
         let links = Links::attach(object, sockets, &options.cgroup)?;
-        Ok(Self { captures, own, listens, routes, connections, syscalls: SyscallProfiles::default(), counters, links })
+        Ok(Self {
+            captures,
+            own,
+            listens,
+            routes,
+            connections,
+            syscalls: SyscallProfiles::default(),
+            counters,
+            links,
+        })
     }
 }
 

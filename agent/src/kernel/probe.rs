@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Kernel, KernelOptions, SyscallProfiles, cgroup2_mount};
+use rustix::thread::CapabilitySet;
+
+use super::{Kernel, KernelError, KernelOptions, SyscallProfiles, cgroup2_mount};
 
 /// Whether a feature works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +47,30 @@ fn feature(name: &'static str, found: Result<String, String>, remedy: &str) -> F
     Feature { name, state, detail, remedy }
 }
 
+/// With what the agent may do all that it does.
+pub(super) const PRIVILEGES: &str = "as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN";
+
+/// Whether this process may do what the agent does. The rest of what it needs, the last of these includes.
+///
+/// # Errors
+/// [`KernelError::Privileges`], which names those that are missing.
+pub fn privileges() -> Result<(), KernelError> {
+    let has = rustix::thread::capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
+    let needed = [("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN), ("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN)];
+    let missing = needed.iter().filter(|(_, one)| !has.contains(*one)).map(|(name, _)| *name);
+    match missing.collect::<Vec<_>>().join(" and ") {
+        missing if missing.is_empty() => Ok(()),
+        missing => Err(KernelError::Privileges { missing }),
+    }
+}
+
 fn root() -> Feature {
-    let user = rustix::process::geteuid();
-    let found = if user.is_root() { Ok("root".into()) } else { Err(format!("user {}", user.as_raw())) };
-    feature("privileges", found, "run as root, or with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN")
+    let user = format!("user {}", rustix::process::geteuid().as_raw());
+    let found = match privileges() {
+        Err(KernelError::Privileges { missing }) => Err(format!("{user} without {missing}")),
+        _ => Ok(user),
+    };
+    feature("privileges", found, &format!("run weft {PRIVILEGES}"))
 }
 
 fn kernel() -> Feature {
@@ -71,7 +93,11 @@ fn cgroups() -> Feature {
         let layout = if controllers.contains("memory") { "with controllers" } else { "beside version 1" };
         format!("{} ({layout})", mount.display())
     });
-    feature("cgroup2", found.map_err(|error| error.to_string()), "mount -t cgroup2 none /sys/fs/cgroup/unified")
+    feature(
+        "cgroup2",
+        found.map_err(|error| error.to_string()),
+        "mount -t cgroup2 none /sys/fs/cgroup/unified",
+    )
 }
 
 /// A cgroup to try on; removed when dropped.
@@ -99,7 +125,8 @@ fn programs() -> Vec<Feature> {
         Kernel::load(&options).map(|_| "loaded and attached".to_owned()).map_err(|error| error.to_string())
     });
     let profile = SyscallProfiles::default();
-    let syscalls = profile.track(1).map(|()| "loaded and attached".to_owned()).map_err(|error| error.to_string());
+    let syscalls =
+        profile.track(1).map(|()| "loaded and attached".to_owned()).map_err(|error| error.to_string());
     let remedy = "use a kernel with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF, and the privileges named above";
     vec![
         feature("capture, redirect and socket states", whole, remedy),

@@ -11,8 +11,12 @@ use super::KernelError;
 use super::ring::Ring;
 
 mod skeleton {
-    #![expect(clippy::all, unsafe_code, unreachable_pub, reason = "generated")]
-    #![expect(clippy::undocumented_unsafe_blocks, clippy::allow_attributes_without_reason, reason = "generated")]
+    #![expect(unsafe_code, unreachable_pub, clippy::unwrap_used, reason = "generated")]
+    #![expect(
+        clippy::undocumented_unsafe_blocks,
+        clippy::allow_attributes_without_reason,
+        reason = "generated"
+    )]
     include!(concat!(env!("OUT_DIR"), "/sockets.skel.rs"));
 }
 
@@ -85,7 +89,9 @@ impl Connections {
     /// What is known of a cgroup now; nothing if it is not watched.
     pub fn read(&self, cgroup_id: u64) -> Connected {
         let value = self.0.lookup(&cgroup_id.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default();
-        let word = |at: usize| value.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, i32::from_ne_bytes);
+        let word = |at: usize| {
+            value.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, i32::from_ne_bytes)
+        };
         Connected { open: word(4).max(0) as u32, listens: word(8) != 0 }
     }
 }
@@ -93,6 +99,7 @@ impl Connections {
 /// Loads the program and attaches it: it does nothing for cgroups that are not watched.
 pub(super) fn load() -> Result<(libbpf_rs::Link, ListenRing, Connections), KernelError> {
     let failed = |source| KernelError::Core { name: "socket_state", source };
+    super::hush_libbpf();
     let mut storage = std::mem::MaybeUninit::uninit();
     let open = skeleton::SocketsSkelBuilder::default().open(&mut storage).map_err(failed)?;
     let skeleton = open.load().map_err(failed)?;

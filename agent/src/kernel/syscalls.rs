@@ -10,8 +10,12 @@ use weft_abi::PROFILES_MAX;
 use super::KernelError;
 
 mod skeleton {
-    #![expect(clippy::all, unsafe_code, unreachable_pub, reason = "generated")]
-    #![expect(clippy::undocumented_unsafe_blocks, clippy::allow_attributes_without_reason, reason = "generated")]
+    #![expect(unsafe_code, unreachable_pub, clippy::unwrap_used, reason = "generated")]
+    #![expect(
+        clippy::undocumented_unsafe_blocks,
+        clippy::allow_attributes_without_reason,
+        reason = "generated"
+    )]
     include!(concat!(env!("OUT_DIR"), "/syscalls.skel.rs"));
 }
 
@@ -57,7 +61,10 @@ impl SyscallProfiles {
         };
         attached.clear(slot)?;
         let failed = |source| KernelError::Core { name: "tracked", source };
-        attached.tracked.update(&cgroup_id.to_ne_bytes(), &slot.to_ne_bytes(), MapFlags::ANY).map_err(failed)?;
+        attached
+            .tracked
+            .update(&cgroup_id.to_ne_bytes(), &slot.to_ne_bytes(), MapFlags::ANY)
+            .map_err(failed)?;
         attached.slots.insert(cgroup_id, slot);
         Ok(())
     }
@@ -98,6 +105,7 @@ impl SyscallProfiles {
 impl Attached {
     fn load() -> Result<Self, KernelError> {
         let failed = |source| KernelError::Core { name: "syscall_enter", source };
+        super::hush_libbpf();
         let mut storage = std::mem::MaybeUninit::uninit();
         let mut open = skeleton::SyscallsSkelBuilder::default().open(&mut storage).map_err(failed)?;
         // Without the kernel's BTF only the raw twin can be loaded.

@@ -42,6 +42,8 @@ pub enum What<'a> {
         server: Option<&'a str>,
         /// The client's end of the connection.
         from: SocketAddr,
+        /// Its server's end.
+        to: SocketAddr,
         /// The instance that took it.
         instance: Option<&'a str>,
         /// What it found; `None` if it is not to a segment.

@@ -178,7 +178,11 @@ impl Ledger {
             Way::Passed => Outcome::Pass,
             Way::Activated { found: Found::Nothing, .. } => Outcome::Cold,
             Way::Activated { found: Found::Creating, .. } => Outcome::Late,
-            Way::Direct { .. } | Way::Activated { found: Found::Ready, .. } if would_be_cold && forecast() => Outcome::Hit,
+            Way::Direct { .. } | Way::Activated { found: Found::Ready, .. }
+                if would_be_cold && forecast() =>
+            {
+                Outcome::Hit
+            }
             _ => Outcome::Warm,
         }
     }
@@ -188,7 +192,9 @@ impl Ledger {
         let (verdict, saved_ms) = match (outcome, way) {
             (Outcome::Hit, _) => (Verdict::Hit, cold_ms),
             (Outcome::Warm, _) => (Verdict::Hit, 0.0),
-            (Outcome::Late, Way::Activated { waited_ms, .. }) => (Verdict::Late, (cold_ms - waited_ms).max(0.0)),
+            (Outcome::Late, Way::Activated { waited_ms, .. }) => {
+                (Verdict::Late, (cold_ms - waited_ms).max(0.0))
+            }
             _ => (Verdict::Late, 0.0),
         };
         let open = |claim: &&mut Claim| claim.segment == segment && claim.verdict.is_none();
@@ -209,11 +215,22 @@ impl Ledger {
                     self.claims[0].cost_mb_s.get_or_insert(0.0);
                 }
                 let verdict = None;
-                self.claims.push(Claim { forecast, segment, asker, instance, deadline_ms, verdict, cost_mb_s });
+                self.claims.push(Claim {
+                    forecast,
+                    segment,
+                    asker,
+                    instance,
+                    deadline_ms,
+                    verdict,
+                    cost_mb_s,
+                });
             }
             Note::Spent { instance, segment, idle_mb_s, used } => {
                 self.totals[segment].idle_mb_s += idle_mb_s;
-                let fresh = self.claims.iter_mut().find(|claim| claim.instance == instance && claim.cost_mb_s.is_none());
+                let fresh = self
+                    .claims
+                    .iter_mut()
+                    .find(|claim| claim.instance == instance && claim.cost_mb_s.is_none());
                 if let Some(claim) = fresh {
                     claim.cost_mb_s = Some(idle_mb_s);
                 }
@@ -233,9 +250,17 @@ impl Ledger {
             if claim.verdict.is_none() && claim.deadline_ms <= now_ms {
                 claim.verdict = Some((Verdict::Waste, 0.0));
             }
-            let (Some((verdict, saved_ms)), Some(cost_mb_s)) = (claim.verdict, claim.cost_mb_s) else { return true };
+            let (Some((verdict, saved_ms)), Some(cost_mb_s)) = (claim.verdict, claim.cost_mb_s) else {
+                return true;
+            };
             totals[claim.segment].lessons[verdict as usize] += 1;
-            lessons.push(Lesson { forecast: claim.forecast, segment: claim.segment, verdict, saved_ms, cost_mb_s });
+            lessons.push(Lesson {
+                forecast: claim.forecast,
+                segment: claim.segment,
+                verdict,
+                saved_ms,
+                cost_mb_s,
+            });
             false
         });
         lessons
@@ -249,7 +274,8 @@ mod tests {
     const USER: Asker = Asker::Principal(7);
 
     fn claimed(ledger: &mut Ledger, forecast: u64, fresh: bool) {
-        let note = Note::Claimed { forecast, segment: 0, asker: USER, instance: 1, fresh, deadline_ms: 5_000 };
+        let note =
+            Note::Claimed { forecast, segment: 0, asker: USER, instance: 1, fresh, deadline_ms: 5_000 };
         ledger.note(&note);
     }
 

@@ -146,7 +146,9 @@ impl Learn {
 
     fn seen(&mut self, event: Box<Event>) {
         match event.target {
-            Target::Instance { instance, segment } => self.book(Some(&event), segment, Way::Direct { instance }, event.at_ms),
+            Target::Instance { instance, segment } => {
+                self.book(Some(&event), segment, Way::Direct { instance }, event.at_ms)
+            }
             Target::Ordinary { segment } => self.book(Some(&event), segment, Way::Passed, event.at_ms),
             Target::Activator { segment } if event.index > 0 => {
                 if let Some(&instance) = self.joined.get(&event.from) {
@@ -218,6 +220,7 @@ impl Learn {
             caller: event.caller.as_ref().map(|caller| self.shown(caller)),
             server: event.server.as_ref().map(|server| self.shown(server)),
             from: event.from,
+            to: event.to,
             instance: instance.and_then(|number| self.instances.get(&number)).map(String::as_str),
             outcome,
             wait_ms,
@@ -256,7 +259,13 @@ impl Learn {
                     self.instances.insert(*instance, name.clone());
                 }
                 let graph = graph.map(|graph| journal::graph(graph, &self.epoch));
-                What::Instance { instance: name, segment: &self.names[*segment], graph, state: state.word(), cause }
+                What::Instance {
+                    instance: name,
+                    segment: &self.names[*segment],
+                    graph,
+                    state: state.word(),
+                    cause,
+                }
             }
             Note::Graph { graph, state, cause } => {
                 What::Graph { graph: journal::graph(*graph, &self.epoch), state: state.word(), cause }

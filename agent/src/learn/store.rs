@@ -86,7 +86,13 @@ impl Store {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(trouble)?;
         let path = folder.join("weft.redb");
         // Made here first, since the mode cannot be given to redb.
-        std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(trouble)?;
+        std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(trouble)?;
         let database = Database::create(&path).map_err(|source| StoreError::Open { path, source })?;
         Ok(Self { database })
     }
@@ -152,7 +158,8 @@ mod tests {
     #[test]
     fn a_file_that_is_no_database_is_refused_with_the_way_out() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("weft.redb"), b"not a database at all, but long enough to look at").unwrap();
+        std::fs::write(folder.path().join("weft.redb"), b"not a database at all, but long enough to look at")
+            .unwrap();
         let text = Store::open(folder.path()).expect_err("refused").to_string();
         assert!(text.contains("weft.redb") && text.contains("move the file away"), "{text}");
     }

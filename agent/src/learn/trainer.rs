@@ -90,7 +90,8 @@ impl Trainer {
         let lessons: Vec<Lesson> = self.lessons.iter().cloned().collect();
         let incumbent = self.current.borrow().clone();
         let store = self.store.clone();
-        let trained = tokio::task::spawn_blocking(move || successor(&lessons, incumbent.as_deref(), &store)).await;
+        let trained =
+            tokio::task::spawn_blocking(move || successor(&lessons, incumbent.as_deref(), &store)).await;
         match trained {
             Ok(Some(model)) => {
                 metrics::model("accepted");
@@ -124,7 +125,8 @@ fn successor(lessons: &[Lesson], incumbent: Option<&Model>, store: &Store) -> Op
         return None;
     }
     let written = candidate.to_bytes().map_err(|error| error.to_string());
-    let written = written.and_then(|bytes| store.write(Item::Model, &bytes).map_err(|error| error.to_string()));
+    let written =
+        written.and_then(|bytes| store.write(Item::Model, &bytes).map_err(|error| error.to_string()));
     if let Err(error) = written {
         tracing::warn!(error, "the model is in charge but could not be stored");
     }

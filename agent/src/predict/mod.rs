@@ -172,7 +172,8 @@ impl Predict {
 
     fn forecast(&mut self, trigger: Trigger, segment: usize) {
         let model = self.model.borrow().clone();
-        let forecaster = Forecaster { history: &self.history, model: model.as_deref(), reach: Reach::default() };
+        let forecaster =
+            Forecaster { history: &self.history, model: model.as_deref(), reach: Reach::default() };
         let forecast = forecaster.forecast(trigger);
         self.silence = forecast.silence;
         let asker = |principal| match principal {
@@ -223,7 +224,8 @@ impl Predict {
 
     /// The way of one candidate through the trees.
     fn in_words(&self, explanation: &Explanation) -> String {
-        let name = self.identities.segment(explanation.segment).map_or("?", |segment| self.identities.name(segment));
+        let name =
+            self.identities.segment(explanation.segment).map_or("?", |segment| self.identities.name(segment));
         let mut words = format!("{name} {:.2}", explanation.confidence);
         for tree in &explanation.trees {
             for split in &tree.splits {

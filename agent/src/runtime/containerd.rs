@@ -14,9 +14,9 @@
 //!
 //! Standard output and error go nowhere: a pipe would block the program when nobody reads, a file grows.
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use containerd_client::services::v1::container::Runtime as ShimRuntime;
 use containerd_client::services::v1::snapshots::{PrepareSnapshotRequest, RemoveSnapshotRequest};
@@ -31,22 +31,28 @@ use containerd_client::types::v1::{Process, Status};
 use prost::Message;
 use prost_types::Any;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use self::call::{ANSWER_BYTES_MAX, Door, Failure, Purpose, or_absent};
 use self::images::Images;
+use self::shim::Shims;
 use super::{
     Adopted, Cgroup, CgroupTree, Created, ImageInfo, ImageRef, InstanceId, InstanceSpec, InstanceState,
-    Phase, Prepared, Runtime, RuntimeError, RuntimeEvent, Usage,
+    Phase, Runtime, RuntimeError, RuntimeEvent, Usage,
 };
 
 mod call;
 mod events;
 mod images;
+mod shim;
 mod spec;
 
 /// The shim containerd starts for each instance.
 const SHIM: &str = "io.containerd.runc.v2";
 const SIGKILL: u32 = 9;
+/// Pauses in which containerd clears after a shim that was killed.
+const SHIM_END: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(2)];
 
 /// Labels by which an agent knows its own.
 const INSTANCE_LABEL: &str = "io.weft/instance";
@@ -78,6 +84,14 @@ pub struct Containerd {
     door: Door,
     images: Images,
     cgroups: CgroupTree,
+}
+
+/// An instance that has its lease, snapshot and container, and no task.
+#[derive(Debug)]
+pub struct Prepared {
+    id: InstanceId,
+    rootfs: Vec<Mount>,
+    phases: Vec<(Phase, std::time::Duration)>,
 }
 
 /// The part of the runc shim's options that weft sets (`containerd.runc.v1.Options`).
@@ -116,6 +130,17 @@ impl Containerd {
         Ok(Self { config, door, images, cgroups: CgroupTree::detect()? })
     }
 
+    /// Takes away what all instances shared, once the last is gone.
+    pub fn leave(&self) {
+        self.cgroups.leave(self.cgroup_parent());
+    }
+
+    /// As the trees have it: below their mount points.
+    fn cgroup_parent(&self) -> &Path {
+        let parent = &self.config.cgroup_parent;
+        parent.strip_prefix("/").unwrap_or(parent)
+    }
+
     /// The steps of `prepare` after the lease.
     async fn prepare_leased(
         &self,
@@ -141,7 +166,11 @@ impl Containerd {
     }
 
     /// Hands on the outcome of a step; after a failure nothing of the instance is to be left.
-    async fn or_remove<T>(&self, id: &InstanceId, outcome: Result<T, RuntimeError>) -> Result<T, RuntimeError> {
+    async fn or_remove<T>(
+        &self,
+        id: &InstanceId,
+        outcome: Result<T, RuntimeError>,
+    ) -> Result<T, RuntimeError> {
         if outcome.is_err()
             && let Err(left) = self.remove(id).await
         {
@@ -162,7 +191,11 @@ impl Containerd {
         }
     }
 
-    async fn prepare_snapshot(&self, spec: &InstanceSpec, image: &ImageInfo) -> Result<Vec<Mount>, RuntimeError> {
+    async fn prepare_snapshot(
+        &self,
+        spec: &InstanceSpec,
+        image: &ImageInfo,
+    ) -> Result<Vec<Mount>, RuntimeError> {
         match self.prepare_on(spec, &image.chain_id).await {
             // The layers were there when the image was read, and have been collected with it. It may have been
             // imported anew since.
@@ -232,8 +265,32 @@ impl Containerd {
         let wait =
             self.door.request(WaitRequest { container_id: container_id.clone(), ..Default::default() });
         or_absent(self.door.call(Purpose::task("await the end of", id), tasks.wait(wait)).await)?;
-        let delete = self.door.request(DeleteTaskRequest { container_id });
-        or_absent(self.door.call(Purpose::task("delete task of", id), tasks.delete(delete)).await).map(drop)
+        self.delete_task(id).await
+    }
+
+    fn shims(&self) -> Shims<'_> {
+        Shims { namespace: self.door.namespace(), address: &self.config.address }
+    }
+
+    async fn delete_task(&self, id: &str) -> Result<(), Failure> {
+        let mut tasks = self.door.client().tasks();
+        for pause in SHIM_END {
+            let delete = self.door.request(DeleteTaskRequest { container_id: id.to_owned() });
+            match self.door.call(Purpose::task("delete task of", id), tasks.delete(delete)).await {
+                Err(failure) if failure.says(shim::NOT_CREATED) => {
+                    tracing::warn!(instance = id, "its shim has no container; the shim is killed");
+                    self.shims().kill(id);
+                }
+                Err(failure) if failure.is(Code::NotFound) => {
+                    self.shims().kill(id);
+                    return Ok(());
+                }
+                outcome => return outcome.map(drop),
+            }
+            sleep(pause).await;
+        }
+        // What is left of it has no process, no file system and no address.
+        Ok(())
     }
 
     async fn remove_container(&self, id: &str) -> Result<(), Failure> {
@@ -280,6 +337,8 @@ impl Containerd {
 }
 
 impl Runtime for Containerd {
+    type Prepared = Prepared;
+
     async fn ready(&self) -> Result<(), RuntimeError> {
         let purpose = Purpose::book("ask the version of containerd for", self.door.namespace());
         self.door.call(purpose, self.door.client().version().version(self.door.request(()))).await?;
@@ -332,6 +391,8 @@ impl Runtime for Containerd {
         let container = self.remove_container(id).await;
         let snapshot = self.remove_snapshot(id).await;
         task.and(container).and(snapshot)?;
+        let cleared = self.cgroups.clear(&self.cgroup_parent().join(id)).await;
+        cleared.map_err(|source| RuntimeError::Cgroup { subject: id.to_owned(), source })?;
         Ok(self.remove_lease(id).await?)
     }
 
@@ -348,11 +409,10 @@ impl Runtime for Containerd {
                 self.adopted(container, process)
             })
             .collect();
-        for mut lease in leases {
-            // What a creation left that was cut off before its container.
-            let label = lease.labels.remove(INSTANCE_LABEL);
-            let absent = |id: &InstanceId| known.iter().all(|adopted| adopted.id != *id);
-            if let Some(id) = label.and_then(|id| InstanceId::new(id).ok()).filter(absent) {
+        // What a creation left that was cut off: before its container, or before containerd knew of its shim.
+        let labels = leases.into_iter().filter_map(|mut lease| lease.labels.remove(INSTANCE_LABEL));
+        for id in labels.chain(self.shims().ids()).filter_map(|id| InstanceId::new(id).ok()) {
+            if known.iter().all(|adopted| adopted.id != id) {
                 let labels = HashMap::from([(INSTANCE_LABEL.to_owned(), id.to_string())]);
                 known.extend(self.adopted(Container { labels, ..Default::default() }, None));
             }
@@ -367,6 +427,10 @@ impl Runtime for Containerd {
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError> {
         let subject = cgroup.path.display().to_string();
         self.cgroups.usage(cgroup).map_err(|source| RuntimeError::Cgroup { subject, source })
+    }
+
+    fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {
+        self.cgroups.ran_out_of_memory(cgroup)
     }
 
     fn lives(&self, cgroup: &Cgroup) -> bool {
@@ -408,7 +472,7 @@ fn state_of(status: Status) -> InstanceState {
 /// Measures steps that follow each other.
 struct Clock {
     last: Instant,
-    laps: Vec<(Phase, std::time::Duration)>,
+    laps: Vec<(Phase, Duration)>,
 }
 
 impl Clock {

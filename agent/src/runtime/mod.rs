@@ -21,6 +21,9 @@ pub use cgroup::{Cgroup, CgroupTree, Usage};
 
 /// Makes, starts, lists and removes instances. Every call has a deadline of its own and names what failed.
 pub trait Runtime: Send + Sync + 'static {
+    /// An instance that has its root file system and its record, and no process.
+    type Prepared: Send;
+
     /// Whether the runtime answers now.
     ///
     /// # Errors
@@ -39,14 +42,17 @@ pub trait Runtime: Send + Sync + 'static {
     /// # Errors
     /// [`RuntimeError::InstanceExists`] when the ID is taken, [`RuntimeError::ImageAbsent`], or what the runtime
     /// said.
-    fn prepare(&self, spec: &InstanceSpec) -> impl Future<Output = Result<Prepared, RuntimeError>> + Send;
+    fn prepare(
+        &self,
+        spec: &InstanceSpec,
+    ) -> impl Future<Output = Result<Self::Prepared, RuntimeError>> + Send;
 
     /// Makes a prepared instance up to, but without, its first instruction. Its network namespace must be there. A
     /// failure leaves nothing behind.
     ///
     /// # Errors
     /// What the runtime said.
-    fn create(&self, prepared: Prepared) -> impl Future<Output = Result<Created, RuntimeError>> + Send;
+    fn create(&self, prepared: Self::Prepared) -> impl Future<Output = Result<Created, RuntimeError>> + Send;
 
     /// Lets a created instance run its program.
     ///
@@ -80,6 +86,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// # Errors
     /// [`RuntimeError::Cgroup`] when it is gone or no memory controller covers it.
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError>;
+
+    /// Whether the kernel has killed for memory in a cgroup. Its own word: the runtime's may come after the exit.
+    fn ran_out_of_memory(&self, _cgroup: &Cgroup) -> bool {
+        false
+    }
 
     /// Whether a process is left in a cgroup. The kernel's word, so it holds also while the runtime is away.
     fn lives(&self, cgroup: &Cgroup) -> bool;
@@ -198,15 +209,6 @@ pub struct InstanceSpec {
     pub hostname: String,
 }
 
-/// An instance that has its root file system and its record, and no process.
-#[derive(Debug)]
-pub struct Prepared {
-    id: InstanceId,
-    /// How its root file system is mounted, in the runtime's own terms.
-    rootfs: Vec<containerd_client::types::Mount>,
-    phases: Vec<(Phase, Duration)>,
-}
-
 /// A made instance that does not run yet.
 #[derive(Debug, Clone)]
 pub struct Created {
@@ -297,6 +299,8 @@ pub enum RuntimeEvent {
         namespace: String,
         /// Name in it; for weft's own namespace the instance's.
         container_id: String,
+        /// The process, which tells a container from an earlier one of its name.
+        pid: u32,
         /// Exit status; 128 + signal when killed by one.
         status: u32,
         /// Whether the kernel killed for memory before.

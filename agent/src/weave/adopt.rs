@@ -44,7 +44,7 @@ pub async fn take_over<R: Runtime>(
         }
     }
     if let Err(error) = network.adopt(kept) {
-        tracing::warn!(%error, "a network from before could not be taken over or removed");
+        tracing::warn!(%error, "a network from before could not be taken over");
     }
     Ok(found)
 }

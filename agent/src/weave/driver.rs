@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::make::{clear, make, watch};
+use super::make::{Unmade, clear, make, watch};
 use super::network::Network;
 use super::{Action, Admission, Input, Instance, InstanceState, Note, Reading, Refusal, Weaver, inherited};
 use crate::capture::{Containers, Ending};
@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::kernel::{Connections, RouteTable};
 use crate::learn;
 use crate::metrics;
-use crate::runtime::{Cgroup, InstanceId, Runtime};
+use crate::runtime::{Cgroup, ExitCause, InstanceId, Runtime};
 
 /// Messages that wait for the driver.
 pub const MESSAGES_MAX: usize = 4096;
@@ -118,14 +118,19 @@ struct Standing {
     cgroup: Option<Cgroup>,
     /// Held while it is being made: a removal waits for the end of the making.
     making: Arc<tokio::sync::Mutex<()>>,
-    /// Of an adopted one: its process, and connections from before that are still open.
-    inherited: Option<(u32, u32)>,
+    /// Its first process, once it is made.
+    pid: Option<u32>,
+    /// Of an adopted one: connections from before that are still open.
+    inherited: u32,
+    /// Whether no process was in its cgroup at the last slow beat.
+    was_empty: bool,
 }
 
 /// What a task of the driver's has to say.
 pub(super) enum Report {
-    Created { instance: u64, address: SocketAddr, cgroup: Cgroup },
+    Created { instance: u64, address: SocketAddr, cgroup: Cgroup, pid: u32 },
     Failed { instance: u64, cause: String },
+    Lost { instance: u64, cause: String },
     Started,
     Removed { instance: u64 },
 }
@@ -171,10 +176,14 @@ impl<R: Runtime> Driver<R> {
         let (text, cgroup_id) = (name.to_string(), cgroup.id);
         let before: Vec<u64> = self.weaver.instances.keys().copied().collect();
         self.feed(Input::Adopted { name: text, segment, address, cgroup_id });
-        let Some(number) = self.weaver.instances.keys().find(|number| !before.contains(number)).copied() else { return };
+        let Some(number) = self.weaver.instances.keys().find(|number| !before.contains(number)).copied()
+        else {
+            return;
+        };
         watch(&self.tools, number, segment, &name, &cgroup, address);
-        let inherited = Some((pid, inherited::connections(pid, address.port())));
-        self.standing.insert(number, Standing { name, cgroup: Some(cgroup), making: Arc::default(), inherited });
+        let inherited = inherited::connections(pid, address.port());
+        let (cgroup, pid, making) = (Some(cgroup), Some(pid), Arc::default());
+        self.standing.insert(number, Standing { name, cgroup, making, pid, inherited, was_empty: false });
     }
 
     /// Runs until every sender is gone or a drain is complete.
@@ -230,7 +239,9 @@ impl<R: Runtime> Driver<R> {
             instances: self.weaver.instances.values().cloned().collect(),
             graphs: self.weaver.graphs.values().cloned().collect(),
             trouble: self.weaver.trouble.clone(),
-            waiting: (0..self.weaver.rules.segments.len()).map(|segment| self.weaver.waiting(segment)).collect(),
+            waiting: (0..self.weaver.rules.segments.len())
+                .map(|segment| self.weaver.waiting(segment))
+                .collect(),
             cold_ms: self.weaver.cold_ms.clone(),
             reserved_bytes: self.weaver.reserved_bytes(),
         }
@@ -283,7 +294,14 @@ impl<R: Runtime> Driver<R> {
             Err(error) => return self.feed(Input::Failed { instance, cause: error.to_string() }),
         };
         let making = Arc::new(tokio::sync::Mutex::new(()));
-        let standing = Standing { name: name.clone(), cgroup: None, making: making.clone(), inherited: None };
+        let standing = Standing {
+            name: name.clone(),
+            cgroup: None,
+            making: making.clone(),
+            pid: None,
+            inherited: 0,
+            was_empty: false,
+        };
         self.standing.insert(instance, standing);
         let (tools, created) = (self.tools.clone(), self.created.clone());
         self.reports.spawn(async move {
@@ -291,7 +309,8 @@ impl<R: Runtime> Driver<R> {
             let graph = graph.map(|graph| graph.to_string());
             match make(&tools, instance, &name, segment, graph, created).await {
                 Ok(()) => Report::Started,
-                Err(cause) => Report::Failed { instance, cause },
+                Err(Unmade::Failed(cause)) => Report::Failed { instance, cause },
+                Err(Unmade::Lost(cause)) => Report::Lost { instance, cause },
             }
         });
     }
@@ -325,10 +344,10 @@ impl<R: Runtime> Driver<R> {
 
     fn report(&mut self, report: Report) {
         match report {
-            Report::Created { instance, address, cgroup } => {
+            Report::Created { instance, address, cgroup, pid } => {
                 let cgroup_id = cgroup.id;
                 if let Some(standing) = self.standing.get_mut(&instance) {
-                    standing.cgroup = Some(cgroup);
+                    (standing.cgroup, standing.pid) = (Some(cgroup), Some(pid));
                 }
                 self.feed(Input::Created { instance, address, cgroup_id });
                 if self.early.remove(&(cgroup_id, address.port())).is_some() {
@@ -339,6 +358,10 @@ impl<R: Runtime> Driver<R> {
                 tracing::warn!(instance, cause, "an instance could not be made");
                 self.feed(Input::Failed { instance, cause });
             }
+            Report::Lost { instance, cause } => {
+                tracing::warn!(instance, cause, "an instance was lost in the making; another is made");
+                self.feed(Input::Lost { instance });
+            }
             Report::Started => {}
             Report::Removed { instance } => {
                 self.standing.remove(&instance);
@@ -348,7 +371,8 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn listening(&mut self, cgroup_id: u64, port: u16) {
-        let of_cgroup = |standing: &Standing| standing.cgroup.as_ref().is_some_and(|cgroup| cgroup.id == cgroup_id);
+        let of_cgroup =
+            |standing: &Standing| standing.cgroup.as_ref().is_some_and(|cgroup| cgroup.id == cgroup_id);
         match self.standing.iter().find(|(_, standing)| of_cgroup(standing)).map(|(number, _)| *number) {
             Some(instance) => {
                 let segment = self.weaver.instances.get(&instance).map(|instance| instance.segment);
@@ -365,22 +389,35 @@ impl<R: Runtime> Driver<R> {
     }
 
     fn ended(&mut self, ending: Ending) {
-        let (lost, cause): (Vec<u64>, _) = match ending {
-            Ending::One { name, cause } => {
-                let named = |(_, standing): &(&u64, &Standing)| standing.name.as_str() == name;
-                (self.standing.iter().find(named).map(|(number, _)| *number).into_iter().collect(), cause)
+        let lost: Vec<(u64, String)> = match ending {
+            Ending::One { name, pid, status, cause } => {
+                // Whatever else had the name, this process is the one that was watched from its beginning.
+                let is_it = |standing: &Standing| standing.name.as_str() == name && standing.pid == Some(pid);
+                let found = self.standing.iter().find(|(_, standing)| is_it(standing));
+                found
+                    .map(|(number, standing)| (*number, self.last_words(standing, status, cause)))
+                    .into_iter()
+                    .collect()
             }
             Ending::Any => {
                 let dead = |standing: &Standing| {
                     standing.cgroup.as_ref().is_some_and(|cgroup| !self.tools.runtime.lives(cgroup))
                 };
-                let dead = self.standing.iter().filter(|(_, standing)| dead(standing)).map(|(number, _)| *number);
-                (dead.collect(), "its program ended while containerd was away".to_owned())
+                let dead = self.standing.iter().filter(|(_, standing)| dead(standing));
+                dead.map(|(number, _)| (*number, "its program ended while containerd was away".to_owned()))
+                    .collect()
             }
         };
-        for instance in lost {
-            self.feed(Input::Failed { instance, cause: cause.clone() });
+        for (instance, cause) in lost {
+            self.feed(Input::Failed { instance, cause });
         }
+    }
+
+    fn last_words(&self, standing: &Standing, status: u32, cause: ExitCause) -> String {
+        let killed = |cgroup: &Cgroup| self.tools.runtime.ran_out_of_memory(cgroup);
+        let memory = cause == ExitCause::OutOfMemory || standing.cgroup.as_ref().is_some_and(killed);
+        let why = if memory { " after it ran out of memory" } else { "" };
+        format!("its program ended with status {status}{why}")
     }
 
     fn beat(&mut self) {
@@ -396,11 +433,12 @@ impl<R: Runtime> Driver<R> {
             if connected.listens && of_weaver.state == InstanceState::Creating {
                 listening.push(instance);
             }
-            if let (true, Some((pid, open)), Some(address)) = (slow, &mut standing.inherited, of_weaver.address) {
-                *open = inherited::connections(*pid, address.port());
+            if let (true, 1.., Some(pid), Some(address)) =
+                (slow, standing.inherited, standing.pid, of_weaver.address)
+            {
+                standing.inherited = inherited::connections(pid, address.port());
             }
-            standing.inherited = standing.inherited.filter(|(_, open)| *open > 0);
-            let open = connected.open.max(standing.inherited.map_or(0, |(_, open)| open));
+            let open = connected.open.max(standing.inherited);
             let known = of_weaver.memory_bytes;
             let memory_bytes = if known == 0 || slow {
                 self.tools.runtime.usage(cgroup).map_or(known, |usage| usage.memory_bytes)
@@ -410,12 +448,33 @@ impl<R: Runtime> Driver<R> {
             readings.push(Reading { instance, open, memory_bytes });
         }
         listening.into_iter().for_each(|instance| self.feed(Input::Listening { instance }));
+        if slow {
+            let cause = "its program ended; containerd has not told how";
+            for instance in self.extinct() {
+                self.feed(Input::Failed { instance, cause: cause.to_owned() });
+            }
+        }
         // Callers that gave up make room for others.
-        let gone: Vec<u64> = self.waiters.iter().filter(|(_, reply)| reply.is_closed()).map(|(id, _)| *id).collect();
+        let gone: Vec<u64> =
+            self.waiters.iter().filter(|(_, reply)| reply.is_closed()).map(|(id, _)| *id).collect();
         for waiter in gone {
             self.waiters.remove(&waiter);
             self.feed(Input::Withdrawn { waiter });
         }
         self.feed(Input::Tick(readings));
+    }
+
+    /// Instances without a process at two slow beats in a row. containerd's word comes sooner and says more, but not while
+    /// it is away.
+    fn extinct(&mut self) -> Vec<u64> {
+        let mut extinct = Vec::new();
+        for (&instance, standing) in &mut self.standing {
+            let empty = standing.cgroup.as_ref().is_some_and(|cgroup| !self.tools.runtime.lives(cgroup));
+            if empty && standing.was_empty {
+                extinct.push(instance);
+            }
+            standing.was_empty = empty;
+        }
+        extinct
     }
 }

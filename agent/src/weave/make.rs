@@ -16,8 +16,38 @@ use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, Runtim
 /// Pause before another try while containerd does not answer.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// Why there is no instance.
+#[derive(Debug)]
+pub(super) enum Unmade {
+    /// It cannot be made now, in words.
+    Failed(String),
+    /// containerd went away, or did not answer, after the process was asked for: whether there is one, and whether it
+    /// lives, nobody knows. What is left of it is in the way of its name for a while, so that another is to be made.
+    Lost(String),
+}
+
+impl Unmade {
+    fn failed(error: impl ToString) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    fn lost_or_failed(error: RuntimeError) -> Self {
+        match error {
+            RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. } => Self::Lost(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
 /// Begins to watch an instance: its name, its syscalls, its sockets.
-pub(super) fn watch<R>(tools: &Tools<R>, number: u64, segment: usize, name: &InstanceId, cgroup: &Cgroup, address: SocketAddr) {
+pub(super) fn watch<R>(
+    tools: &Tools<R>,
+    number: u64,
+    segment: usize,
+    name: &InstanceId,
+    cgroup: &Cgroup,
+    address: SocketAddr,
+) {
     tools.containers.appeared(cgroup.id, number, name.as_str(), segment);
     if let Err(error) = tools.connections.watch(cgroup.id, address.port()) {
         tracing::error!(%error, instance = %name, "its connections cannot be counted");
@@ -32,43 +62,31 @@ pub(super) async fn make<R: Runtime>(
     segment: usize,
     graph: Option<String>,
     created: mpsc::Sender<Report>,
-) -> Result<(), String> {
+) -> Result<(), Unmade> {
     let rules = &tools.config.segments[segment];
     let began = Instant::now();
     let mut known = tools.known.clone();
     let known = timeout(rules.start_timeout, known.wait_for(|known| *known));
     if !known.await.is_ok_and(|answer| answer.is_ok()) {
-        return Err("containerd has not answered since the agent's start".into());
+        return Err(Unmade::failed("containerd has not answered since the agent's start"));
     }
-    let attachment = tools.network.reserve(name).map_err(|error| error.to_string())?;
+    let attachment = tools.network.reserve(name).map_err(Unmade::failed)?;
     let spec = spec(rules, name, graph, &attachment);
     let until = began + rules.start_timeout;
     // The process alone needs the network: everything before it is made meanwhile.
-    let (attached, prepared) = tokio::join!(
-        tools.network.attach(&attachment),
-        again(tools, name, until, || tools.runtime.prepare(&spec)),
-    );
-    attached.map_err(|error| error.to_string())?;
-    let prepared = prepared.map_err(|error| error.to_string())?;
-    let made = match tools.runtime.create(prepared).await {
-        Err(RuntimeError::Unreachable { .. } | RuntimeError::Deadline { .. }) => {
-            let anew = || async {
-                tools.runtime.remove(name).await?;
-                tools.runtime.create(tools.runtime.prepare(&spec).await?).await
-            };
-            again(tools, name, until, anew).await
-        }
-        outcome => outcome,
-    };
-    let made = made.map_err(|error| error.to_string())?;
+    let (attached, prepared) =
+        tokio::join!(tools.network.attach(name), again(tools, name, until, || tools.runtime.prepare(&spec)),);
+    attached.map_err(Unmade::failed)?;
+    let prepared = prepared.map_err(Unmade::failed)?;
+    let made = tools.runtime.create(prepared).await.map_err(Unmade::lost_or_failed)?;
     for (phase, took) in &made.phases {
         metrics::phase(&rules.name, phase.name(), *took);
     }
     let address = SocketAddr::from((attachment.ip, rules.port));
     watch(tools, instance, segment, name, &made.cgroup, address);
     // The driver outlives its tasks; if it is gone the process ends, and the next start adopts or removes.
-    let _ = created.send(Report::Created { instance, address, cgroup: made.cgroup }).await;
-    tools.runtime.start(name).await.map_err(|error| error.to_string())?;
+    let _ = created.send(Report::Created { instance, address, cgroup: made.cgroup, pid: made.pid }).await;
+    tools.runtime.start(name).await.map_err(Unmade::lost_or_failed)?;
     metrics::created(&rules.name, began.elapsed());
     Ok(())
 }
@@ -120,6 +138,10 @@ where
 
 /// Removes everything of an instance; what is gone already is no error.
 pub(super) async fn clear<R: Runtime>(tools: &Tools<R>, name: &InstanceId) -> Result<(), String> {
+    // Until then nothing was begun, and a containerd that is away need not be waited for.
+    if !*tools.known.borrow() {
+        return Ok(());
+    }
     tools.runtime.remove(name).await.map_err(|error| error.to_string())?;
     tools.network.detach(name).await.map_err(|error| error.to_string())
 }

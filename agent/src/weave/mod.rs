@@ -107,6 +107,11 @@ pub enum Input {
         /// Why, in words for the operator.
         cause: String,
     },
+    /// Whether it was made is not known; if it does not listen by now, another is to be made.
+    Lost {
+        /// The instance.
+        instance: u64,
+    },
     /// Everything of it is removed.
     Removed {
         /// The instance.

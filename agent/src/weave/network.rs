@@ -1,7 +1,10 @@
 //! Gives every instance a network of its own, on one bridge.
 //!
-//! In: the ID of an instance. Out: an [`Attachment`]: a named network namespace with an address that the node and
-//! all other instances reach. Refuses an ID that is attached already, and attaches no more than the subnet holds.
+//! In: the ID of an instance. Out: an [`Attachment`]: a network namespace with an address that the node and all other
+//! instances reach. Refuses an ID that is attached already, and attaches no more than the subnet holds.
+//!
+//! A namespace is held by a descriptor, then by the instance's processes too, and by no file: nothing is mounted, so the
+//! agent may run in a container that shows the node none of its mounts, and nothing is left of an agent that died.
 //!
 //! Only two nodes of the network are needed, the bridge (with the gateway address) and the instances behind it, so
 //! nothing here turns on forwarding, and no packet filter is touched: whether instances reach beyond the node is
@@ -12,16 +15,17 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use futures::{Future, StreamExt};
-use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoVeth, LinkAttribute, LinkMessage,
+};
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
-use rustix::io::Errno;
-use rustix::mount::UnmountFlags;
+use rustix::io::{DupFlags, Errno, dup3};
 use rustix::thread::UnshareFlags;
 use tokio::sync::oneshot;
 
@@ -39,8 +43,6 @@ pub struct NetworkConfig {
     pub base: Ipv4Addr,
     /// Length of the subnet's prefix in bits, 8 to 29.
     pub prefix_len: u8,
-    /// Directory for the named namespaces; made when absent. It must be visible to the container runtime.
-    pub run_dir: PathBuf,
 }
 
 impl NetworkConfig {
@@ -59,7 +61,8 @@ impl NetworkConfig {
 /// The network of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// The bound namespace file, to be named in the container's spec.
+    /// Where the container runtime finds the namespace, to be named in the container's spec: a descriptor of this
+    /// process, open until the instance is detached. The runtime must know this process by the same ID.
     pub netns: PathBuf,
     /// The instance's address.
     pub ip: Ipv4Addr,
@@ -112,13 +115,13 @@ pub enum NetworkError {
         /// What the kernel said.
         source: rtnetlink::Error,
     },
-    /// A namespace or its file cannot be made or taken away.
-    #[error("{operation} {path}: {source}")]
+    /// A namespace cannot be made or handed over.
+    #[error("{operation} `{subject}`: {source}")]
     Namespace {
         /// What was tried.
         operation: &'static str,
-        /// The file.
-        path: PathBuf,
+        /// The link or instance.
+        subject: String,
         /// What the kernel said.
         source: io::Error,
     },
@@ -147,9 +150,17 @@ pub struct Network {
 /// long as possible.
 #[derive(Debug)]
 struct Leases {
-    by_instance: HashMap<InstanceId, Attachment>,
+    by_instance: HashMap<InstanceId, Lease>,
     taken: HashSet<u32>,
     next: u32,
+}
+
+#[derive(Debug)]
+struct Lease {
+    ip: Ipv4Addr,
+    /// Keeps the namespace until the instance's own processes do; nothing before it is attached. `None` for one that
+    /// an earlier agent attached.
+    netns: Option<OwnedFd>,
 }
 
 impl Network {
@@ -162,10 +173,8 @@ impl Network {
         if !(8..=29).contains(&prefix_len) || base.to_bits().trailing_zeros() < u32::from(32 - prefix_len) {
             return Err(NetworkError::Subnet { base, prefix_len });
         }
-        let made = fs::create_dir_all(&config.run_dir);
-        made.map_err(|source| namespace("make", &config.run_dir, source))?;
         let (connection, handle, _) = rtnetlink::new_connection()
-            .map_err(|source| namespace("open netlink for", &config.run_dir, source))?;
+            .map_err(|source| namespace("open netlink for", &config.bridge, source))?;
         tokio::spawn(connection);
         let (bridge_index, owner) = open_bridge(&handle, &config).await?;
         let next = config.instance_addresses().start;
@@ -181,10 +190,13 @@ impl Network {
     /// Gives an instance an address and names; nothing is made yet.
     ///
     /// # Errors
-    /// [`NetworkError::Attached`] or [`NetworkError::SubnetFull`].
+    /// [`NetworkError::Attached`] or [`NetworkError::SubnetFull`]; [`NetworkError::Namespace`] without a descriptor.
     pub fn reserve(&self, id: &InstanceId) -> Result<Attachment, NetworkError> {
         let NetworkConfig { base, prefix_len, .. } = self.config;
         let range = self.config.instance_addresses();
+        // Its number is the name under which the namespace will be found.
+        let place = fs::File::open("/dev/null")
+            .map_err(|source| namespace("reserve a descriptor for", id, source))?;
         let mut leases = self.leases();
         if leases.by_instance.contains_key(id) {
             return Err(NetworkError::Attached { id: id.clone() });
@@ -194,35 +206,45 @@ impl Network {
         let ip = free.ok_or(NetworkError::SubnetFull { count: range.len(), base, prefix_len })?;
         leases.next = if ip + 1 < range.end { ip + 1 } else { range.start };
         leases.taken.insert(ip);
-        let attachment = self.attachment(id, Ipv4Addr::from_bits(ip));
-        leases.by_instance.insert(id.clone(), attachment.clone());
-        Ok(attachment)
+        let ip = Ipv4Addr::from_bits(ip);
+        let netns = format!("/proc/{}/fd/{}", std::process::id(), place.as_raw_fd()).into();
+        leases.by_instance.insert(id.clone(), Lease { ip, netns: Some(place.into()) });
+        Ok(Attachment { netns, ip, veth: veth_of(ip) })
     }
 
     /// Makes what was reserved. A failure, or a future dropped half-way, is cleaned up by [`Network::detach`].
     ///
     /// # Errors
     /// What the kernel said.
-    pub async fn attach(&self, attachment: &Attachment) -> Result<(), NetworkError> {
-        let path = &attachment.netns;
-        // What a dead agent may have left under this name.
-        release_namespace(path)?;
-        let inside = make_namespace(path.clone()).await?;
-        let netns = fs::File::open(path).map_err(|source| namespace("open", path, source))?;
+    pub async fn attach(&self, id: &InstanceId) -> Result<(), NetworkError> {
+        let reserved = self.leases().by_instance.get(id).map(|lease| lease.ip);
+        let ip = reserved.ok_or_else(|| namespace("attach", id, io::ErrorKind::NotFound.into()))?;
+        let veth = veth_of(ip);
+        let (inside, netns) = make_namespace(&veth).await?;
         let peer = LinkMessageBuilder::<LinkUnspec>::new()
             .name(INSTANCE_LINK)
-            .address(mac_of(attachment.ip))
+            .address(mac_of(ip))
             .setns_by_fd(netns.as_raw_fd())
             .build();
-        let pair = LinkMessageBuilder::<LinkVeth>::new(&attachment.veth, INSTANCE_LINK)
+        let pair = LinkMessageBuilder::<LinkVeth>::new(&veth, INSTANCE_LINK)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .controller(self.bridge_index)
             .up()
             .build();
         // A pair of that name can only be a leftover: the address in it is ours.
-        delete_link(&self.handle, &attachment.veth).await?;
-        netlink("make the pair", &attachment.veth, self.handle.link().add(pair).execute()).await?;
-        self.configure_inside(&inside, attachment).await
+        delete_link(&self.handle, &veth).await?;
+        netlink("make the pair", &veth, self.handle.link().add(pair).execute()).await?;
+        self.configure_inside(&inside, ip, &veth).await?;
+        self.hand_over(id, &netns)
+    }
+
+    /// Puts the namespace where the container runtime looks for it: in the place of what was reserved.
+    fn hand_over(&self, id: &InstanceId, netns: &OwnedFd) -> Result<(), NetworkError> {
+        let failed = |source| namespace("hand over the namespace of", id, source);
+        let mut leases = self.leases();
+        let place = leases.by_instance.get_mut(id).and_then(|lease| lease.netns.as_mut());
+        let place = place.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        dup3(netns, place, DupFlags::CLOEXEC).map_err(|errno| failed(errno.into()))
     }
 
     /// Takes away the network of an instance and releases its address. One that is not attached is no error.
@@ -230,43 +252,33 @@ impl Network {
     /// # Errors
     /// What the kernel said; the address stays taken and the call may be repeated.
     pub async fn detach(&self, id: &InstanceId) -> Result<(), NetworkError> {
-        let Some(attachment) = self.leases().by_instance.get(id).cloned() else { return Ok(()) };
-        self.disconnect(&attachment).await?;
+        let Some(ip) = self.leases().by_instance.get(id).map(|lease| lease.ip) else { return Ok(()) };
+        delete_link(&self.handle, &veth_of(ip)).await?;
         let mut leases = self.leases();
         if leases.by_instance.remove(id).is_some() {
-            leases.taken.remove(&attachment.ip.to_bits());
+            leases.taken.remove(&ip.to_bits());
         }
         Ok(())
     }
 
-    /// Takes over the networks that an earlier agent made for instances which still live, and removes those of all
-    /// others from the run directory. To be called once, before the first [`Network::reserve`].
+    /// Takes over the networks that an earlier agent made for instances which still live. Those of all others end with
+    /// their processes. To be called once, before the first [`Network::reserve`].
     ///
     /// # Errors
-    /// [`NetworkError::Address`] for an address that cannot be kept; what the kernel said about a removal.
+    /// [`NetworkError::Address`] for an address that cannot be kept.
     pub fn adopt(
         &self,
         living: impl IntoIterator<Item = (InstanceId, Ipv4Addr)>,
-    ) -> Result<Vec<Attachment>, NetworkError> {
-        let mut adopted = Vec::new();
+    ) -> Result<(), NetworkError> {
+        let mut leases = self.leases();
         for (id, ip) in living {
-            let mut leases = self.leases();
             if !self.config.instance_addresses().contains(&ip.to_bits()) || !leases.taken.insert(ip.to_bits())
             {
                 return Err(NetworkError::Address { id, ip });
             }
-            let attachment = self.attachment(&id, ip);
-            leases.by_instance.insert(id, attachment.clone());
-            adopted.push(attachment);
+            leases.by_instance.insert(id, Lease { ip, netns: None });
         }
-        let kept: HashSet<_> = adopted.iter().map(|a| a.netns.clone()).collect();
-        let entries = fs::read_dir(&self.config.run_dir);
-        let entries = entries.map_err(|source| namespace("list", &self.config.run_dir, source))?;
-        for path in entries.flatten().map(|entry| entry.path()).filter(|path| !kept.contains(path)) {
-            // The pair goes with the namespace.
-            release_namespace(&path)?;
-        }
-        Ok(adopted)
+        Ok(())
     }
 
     /// Removes the bridge, if it is weft's own and nothing is attached.
@@ -277,8 +289,6 @@ impl Network {
         if self.owner == BridgeOwner::Other || !self.leases().by_instance.is_empty() {
             return Ok(());
         }
-        // It was empty or not ours to empty: a directory that stays is no failure.
-        let _ = fs::remove_dir(&self.config.run_dir);
         delete_link(&self.handle, &self.config.bridge).await
     }
 
@@ -287,35 +297,32 @@ impl Network {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn attachment(&self, id: &InstanceId, ip: Ipv4Addr) -> Attachment {
-        // The address makes the name unique on this bridge and short enough for the kernel.
-        Attachment {
-            netns: self.config.run_dir.join(id.as_str()),
-            ip,
-            veth: format!("weft{:08x}", ip.to_bits()),
-        }
-    }
-
-    async fn configure_inside(&self, inside: &Handle, attachment: &Attachment) -> Result<(), NetworkError> {
-        let subject = &attachment.veth;
+    async fn configure_inside(
+        &self,
+        inside: &Handle,
+        ip: Ipv4Addr,
+        subject: &str,
+    ) -> Result<(), NetworkError> {
         let up = LinkUnspec::new_with_name("lo").up().build();
         netlink("bring up lo behind", subject, inside.link().set(up).execute()).await?;
         let Some(link) = find_link(inside, INSTANCE_LINK).await? else {
             // The pair was removed behind our back: the same as never having made it.
-            return Err(namespace("find eth0 in", &attachment.netns, io::ErrorKind::NotFound.into()));
+            return Err(namespace("find eth0 behind", subject, io::ErrorKind::NotFound.into()));
         };
+        // IPv4 only: without this every pair sends router solicitations over the bridge. A kernel without IPv6 knows
+        // no such setting.
+        let silent = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+        let silent = LinkUnspec::new_with_index(link.header.index)
+            .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![silent]))
+            .build();
+        let _ = inside.link().set(silent).execute().await;
         // Not while it is made: the kernel opens this end before it knows the other, and refuses.
         let up = LinkUnspec::new_with_index(link.header.index).up().build();
         netlink("bring up the end behind", subject, inside.link().set(up).execute()).await?;
-        let address = inside.address().add(link.header.index, attachment.ip.into(), self.config.prefix_len);
+        let address = inside.address().add(link.header.index, ip.into(), self.config.prefix_len);
         netlink("give an address to", subject, address.execute()).await?;
         let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(self.gateway()).build();
         netlink("add the default route behind", subject, inside.route().add(route).execute()).await
-    }
-
-    async fn disconnect(&self, attachment: &Attachment) -> Result<(), NetworkError> {
-        delete_link(&self.handle, &attachment.veth).await?;
-        release_namespace(&attachment.netns)
     }
 }
 
@@ -337,13 +344,18 @@ async fn open_bridge(handle: &Handle, config: &NetworkConfig) -> Result<(u32, Br
         let up = LinkUnspec::new_with_name(name).up().build();
         netlink("bring up the bridge", name, handle.link().set(up).execute()).await?;
     }
-    let missing = || namespace("find the bridge", Path::new(name), io::ErrorKind::NotFound.into());
+    let missing = || namespace("find the bridge", name, io::ErrorKind::NotFound.into());
     let index = found.ok_or_else(missing)?.header.index;
     let address = handle.address().add(index, IpAddr::V4(config.gateway()), config.prefix_len);
     match netlink("give the gateway's address to", name, address.execute()).await {
         Err(error) if errno(&error) != Some(Errno::EXIST) => Err(error),
         _ => Ok((index, owner)),
     }
+}
+
+/// The address makes the name unique on this bridge and short enough for the kernel.
+fn veth_of(ip: Ipv4Addr) -> String {
+    format!("weft{:08x}", ip.to_bits())
 }
 
 /// Always the same for the same address: a neighbour that still remembers the last holder is right by accident.
@@ -381,8 +393,8 @@ async fn netlink(
     request.await.map_err(|source| NetworkError::Netlink { operation, subject: subject.to_owned(), source })
 }
 
-fn namespace(operation: &'static str, path: &Path, source: io::Error) -> NetworkError {
-    NetworkError::Namespace { operation, path: path.to_owned(), source }
+fn namespace(operation: &'static str, subject: impl ToString, source: io::Error) -> NetworkError {
+    NetworkError::Namespace { operation, subject: subject.to_string(), source }
 }
 
 /// What the kernel answered, if it did.
@@ -395,51 +407,33 @@ fn errno(error: &NetworkError) -> Option<Errno> {
     }
 }
 
-/// Makes a namespace, binds it to `path`, and returns a connection to the kernel's side of it.
+/// Makes a namespace, and returns a connection to the kernel's side of it and the descriptor that keeps it.
 ///
 /// On a thread that ends with it: a thread that has left the agent's namespace must never run anything else.
-async fn make_namespace(path: PathBuf) -> Result<Handle, NetworkError> {
+async fn make_namespace(subject: &str) -> Result<(Handle, OwnedFd), NetworkError> {
     let reactor = tokio::runtime::Handle::current();
     let (sender, receiver) = oneshot::channel();
     let thread = thread::Builder::new().name("weft-netns".to_owned());
-    let for_errors = path.clone();
     let made = thread.spawn(move || {
         let _reactor = reactor.enter();
-        let made = enter_new_namespace(&path).and_then(|()| rtnetlink::new_connection());
-        // A caller that has gone away detaches later.
-        let _ = sender.send(made.map_err(|source| namespace("make the namespace", &path, source)));
+        let made = enter_new_namespace().and_then(|netns| Ok((rtnetlink::new_connection()?, netns)));
+        // A caller that has gone away closes the namespace with its descriptor.
+        let _ = sender.send(made);
     });
-    made.map_err(|source| namespace("start a thread for", &for_errors, source))?;
-    let lost = |_| namespace("make the namespace", &for_errors, io::ErrorKind::BrokenPipe.into());
-    let (connection, handle, _) = receiver.await.map_err(lost)??;
+    let failed = |source| namespace("make the namespace behind", subject, source);
+    made.map_err(failed)?;
+    let made = receiver.await.map_err(|_| failed(io::ErrorKind::BrokenPipe.into()))?;
+    let ((connection, handle, _), netns) = made.map_err(failed)?;
     // Ends when the handle is dropped.
     tokio::spawn(connection);
-    Ok(handle)
+    Ok((handle, netns))
 }
 
-fn enter_new_namespace(path: &Path) -> io::Result<()> {
+fn enter_new_namespace() -> io::Result<OwnedFd> {
     #[expect(
         deprecated,
         reason = "the unsafe twin warns of FILES alone; NEWNET touches no memory or descriptor"
     )]
     rustix::thread::unshare(UnshareFlags::NEWNET)?;
-    // IPv4 only: without this every pair sends router solicitations over the bridge. A namespace on a kernel
-    // without IPv6 has no such file.
-    let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-    // As Docker and containerd's CRI do: programs that are not root may listen on port 80 of their own namespace.
-    fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")?;
-    fs::File::create(path)?;
-    Ok(rustix::mount::mount_bind("/proc/thread-self/ns/net", path)?)
-}
-
-/// Unbinds a namespace file and removes it; one that is not there, or not bound, is no error.
-fn release_namespace(path: &Path) -> Result<(), NetworkError> {
-    match rustix::mount::unmount(path, UnmountFlags::DETACH) {
-        Ok(()) | Err(Errno::NOENT | Errno::INVAL) => {}
-        Err(errno) => return Err(namespace("unbind", path, errno.into())),
-    }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(namespace("remove", path, error)),
-        _ => Ok(()),
-    }
+    Ok(fs::File::open("/proc/thread-self/ns/net")?.into())
 }

@@ -90,7 +90,7 @@ impl Scope {
             Input::Forecast(_) | Input::Demand { .. } | Input::Withdrawn { .. } => Self::Own,
             Input::Created { .. } | Input::Served { .. } => Self::Own,
             Input::Listening { .. } | Input::Failed { .. } | Input::Removed { .. } => Self::All(Counts::Old),
-            Input::Adopted { .. } | Input::Drain => Self::All(Counts::Old),
+            Input::Lost { .. } | Input::Adopted { .. } | Input::Drain => Self::All(Counts::Old),
             Input::Tick(_) => Self::All(Counts::Fresh),
         }
     }
@@ -130,6 +130,7 @@ impl Weaver {
             Input::Created { instance, address, cgroup_id } => self.created(instance, address, cgroup_id),
             Input::Listening { instance } => self.listening(instance, now_ms),
             Input::Failed { instance, cause } => self.failed(instance, &cause, now_ms),
+            Input::Lost { instance } => self.lost(instance, now_ms),
             Input::Removed { instance } => self.removed(instance, now_ms),
             Input::Served { instance, asker } => self.served(instance, asker, now_ms),
             Input::Adopted { name, segment, address, cgroup_id } => {
@@ -210,6 +211,13 @@ impl Weaver {
         while self.instances[&number].open < self.rules.segments[segment].concurrency {
             let Some(waiter) = self.waiting[segment].pop_front() else { break };
             self.admit(waiter.id, number, found, now_ms);
+        }
+    }
+
+    /// No fault of its segment's: who waits for it gets another.
+    fn lost(&mut self, number: u64, now_ms: u64) {
+        if self.instances.get(&number).is_some_and(|instance| instance.state == InstanceState::Creating) {
+            self.remove(number, "lost", now_ms);
         }
     }
 

@@ -21,6 +21,20 @@ pub const PROFILES_MAX: u32 = 512;
 pub const SYSCALLS: usize = 512;
 /// Size classes of captured payloads.
 pub const PAYLOADS: [usize; 3] = [512, 2048, 4096];
+/// Bytes for which an unfinished request head is followed.
+pub const HEAD_BYTES: u32 = 8192;
+/// The methods with the blank that follows them, and how long they are.
+pub const METHODS: [([u8; 8], u32); 9] = [
+    (*b"GET     ", 4),
+    (*b"POST    ", 5),
+    (*b"PUT     ", 4),
+    (*b"HEAD    ", 5),
+    (*b"DELETE  ", 7),
+    (*b"PATCH   ", 6),
+    (*b"OPTIONS ", 8),
+    (*b"CONNECT ", 8),
+    (*b"TRACE   ", 6),
+];
 
 /// The agent itself opened the connection, on behalf of a request that was seen already.
 pub const FLAG_OWN: u32 = 1;
@@ -99,6 +113,10 @@ pub struct SegmentHeader {
     pub copied_len: u32,
     /// `FLAG_*`.
     pub flags: u32,
+    /// TCP acknowledgement number: how far the client has heard the server.
+    pub ack: u32,
+    /// Zero.
+    pub pad: u32,
 }
 
 /// A captured segment of a size class.
@@ -165,8 +183,8 @@ const _: () = {
     assert!(size_of::<Endpoint>() == 24);
     assert!(size_of::<FlowKey>() == 48);
     assert!(size_of::<Flow>() == 32);
-    assert!(size_of::<SegmentHeader>() == 88);
-    assert!(size_of::<Segment<512>>() == 88 + 512);
+    assert!(size_of::<SegmentHeader>() == 96);
+    assert!(size_of::<Segment<512>>() == 96 + 512);
     assert!(size_of::<RouteKey>() == 32);
     assert!(size_of::<Route>() == 8 + 16 * 24);
     assert!(size_of::<Listening>() == 24);

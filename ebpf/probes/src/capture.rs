@@ -18,7 +18,10 @@ use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_skb_cgroup_id, bpf_skb_
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{LruHashMap, RingBuf};
 use aya_ebpf::programs::SkBuffContext;
-use weft_abi::{Endpoint, FLAG_EGRESS, FLAG_OWN, FLOWS_MAX, Flow, FlowKey, PAYLOADS, Segment, counter};
+use weft_abi::{
+    Endpoint, FLAG_EGRESS, FLAG_OWN, FLOWS_MAX, Flow, FlowKey, HEAD_BYTES, METHODS, PAYLOADS, Segment,
+    counter,
+};
 
 use crate::count;
 
@@ -27,8 +30,7 @@ const ETH_P_IPV6: u16 = 0x86dd;
 const TCP: u8 = 6;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
-/// Bytes for which an unfinished head is followed, and the least that a segment uses up of them.
-const HEAD_BYTES: u32 = 8192;
+/// The least that a segment uses up of the bytes for which an unfinished head is followed.
 const SEGMENT_BYTES: u32 = 64;
 /// A client's name is fresh if its SYN left this recently before the server's side saw it.
 const SYN_FRESH_NS: u64 = 1_000_000_000;
@@ -52,6 +54,7 @@ pub enum Side {
 struct Packet {
     key: FlowKey,
     seq: u32,
+    ack: u32,
     tcp_flags: u8,
     payload_at: u32,
     payload_len: u32,
@@ -72,8 +75,9 @@ pub fn segment(context: &SkBuffContext, side: Side) -> Option<()> {
     let flow = match FLOWS.get_ptr_mut(&packet.key) {
         // SAFETY: the map's value; another CPU may write it too, and each field is a word of its own.
         Some(flow) => unsafe { &mut *flow },
-        // Older than the programs: known by its first request at the server's side.
-        None if begins && side == Side::Server => {
+        // Older than the programs: known by its first request at the server's side. An answer that looks like one is
+        // none: its connection is known the other way round.
+        None if begins && side == Side::Server && !is_answer(&packet.key) => {
             let flow = Flow { server_cgroup: cgroup(context), ..Flow::default() };
             FLOWS.insert(&packet.key, &flow, BPF_NOEXIST as u64).ok()?;
             // SAFETY: as above.
@@ -98,6 +102,12 @@ pub fn segment(context: &SkBuffContext, side: Side) -> Option<()> {
     let used = if packet.payload_len < SEGMENT_BYTES { SEGMENT_BYTES } else { packet.payload_len };
     flow.head_left = if ends_a_head(context, &packet) { 0 } else { left.saturating_sub(used) };
     emit(context, side, &packet, flow)
+}
+
+/// Whether the key is that of a known connection, seen from its server.
+#[inline(always)]
+fn is_answer(key: &FlowKey) -> bool {
+    FLOWS.get_ptr(&FlowKey { client: key.server, server: key.client }).is_some()
 }
 
 #[inline(always)]
@@ -166,6 +176,7 @@ fn parse(context: &SkBuffContext) -> Option<Packet> {
     Some(Packet {
         key,
         seq: u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]),
+        ack: u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]),
         tcp_flags: tcp[13],
         payload_at,
         payload_len: context.len().saturating_sub(payload_at),
@@ -181,19 +192,6 @@ fn map_v4(endpoint: &mut Endpoint, address: [u8; 4]) {
     endpoint.address[14] = address[2];
     endpoint.address[15] = address[3];
 }
-
-/// The methods with the blank that follows them, and how long they are.
-const METHODS: [([u8; 8], u32); 9] = [
-    (*b"GET     ", 4),
-    (*b"POST    ", 5),
-    (*b"PUT     ", 4),
-    (*b"HEAD    ", 5),
-    (*b"DELETE  ", 7),
-    (*b"PATCH   ", 6),
-    (*b"OPTIONS ", 8),
-    (*b"CONNECT ", 8),
-    (*b"TRACE   ", 6),
-];
 
 /// Whether the payload begins with a method, or is so short that it may be the beginning of one.
 #[inline(always)]
@@ -276,6 +274,8 @@ fn emit_as<const N: usize>(context: &SkBuffContext, side: Side, packet: &Packet,
         (*header).segment_len = packet.payload_len;
         (*header).copied_len = copied;
         (*header).flags = flow.flags | if side == Side::Client { FLAG_EGRESS } else { 0 };
+        (*header).ack = packet.ack;
+        (*header).pad = 0;
         let payload = record.cast::<u8>().add(offset_of!(Segment<N>, payload));
         load(context, packet.payload_at, payload, copied, N as u32)
     };

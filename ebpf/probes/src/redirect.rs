@@ -38,12 +38,27 @@ pub fn connect4(context: &SockAddrContext) -> Option<()> {
 pub fn connect6(context: &SockAddrContext) -> Option<()> {
     let address = context.sock_addr;
     let dialled = endpoint6(address);
-    let backend = route(context, dialled)?;
-    // A socket that was not meant for IPv4 cannot go there.
-    if is_mapped(&dialled) == is_mapped(&backend) {
-        write6(address, &backend);
+    // A socket with an IPv6 address of its own cannot go to an instance, whose address is IPv4. Any other goes there
+    // as to a mapped address; one that is told to speak IPv6 only (IPV6_V6ONLY) hears that there is no way.
+    if !is_mapped(&dialled) && has_source6(address) {
+        return None;
     }
+    let backend = route(context, dialled)?;
+    write6(address, &backend);
     Some(())
+}
+
+#[inline(always)]
+fn has_source6(address: *mut bpf_sock_addr) -> bool {
+    // SAFETY: fields of the context's socket, where there is one.
+    unsafe {
+        let socket = (*address).__bindgen_anon_1.sk;
+        if socket.is_null() {
+            return false;
+        }
+        let ip = &raw const (*socket).src_ip6;
+        (*ip)[0] | (*ip)[1] | (*ip)[2] | (*ip)[3] != 0
+    }
 }
 
 #[inline(always)]

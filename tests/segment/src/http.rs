@@ -1,11 +1,12 @@
 //! As much of HTTP/1.1 as a fixture needs.
 //!
-//! In: a connection. Out: requests, one by one, with their bodies skipped. Refuses heads over 64 KiB and bodies
-//! without a length.
+//! In: a connection. Out: requests, one by one, with their bodies. Refuses heads over 64 KiB, bodies over 16 MiB, and
+//! bodies without a length. Every reply names its caller's end of the connection in the header `Peer`.
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 const HEAD_BYTES_MAX: u64 = 64 << 10;
+const BODY_BYTES_MAX: u64 = 16 << 20;
 
 /// Whether the connection goes on after the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,7 @@ pub(crate) enum KeepAlive {
 pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) keep_alive: KeepAlive,
+    pub(crate) body: Vec<u8>,
 }
 
 /// One side of a connection, read through a buffer.
@@ -59,18 +61,24 @@ impl Connection {
                 _ => {}
             }
         }
-        io::copy(&mut (&mut self.stream).take(body_bytes), &mut io::sink())?;
-        Ok(Some(Request { target, keep_alive }))
+        if body_bytes > BODY_BYTES_MAX {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut body = vec![0; body_bytes as usize];
+        self.stream.read_exact(&mut body)?;
+        Ok(Some(Request { target, keep_alive, body }))
     }
 
     /// Sends a reply in one piece.
-    pub(crate) fn reply(&mut self, body: &str, keep_alive: KeepAlive) -> io::Result<()> {
+    pub(crate) fn reply(&mut self, body: &[u8], keep_alive: KeepAlive) -> io::Result<()> {
         let connection = if keep_alive == KeepAlive::Yes { "keep-alive" } else { "close" };
-        let length = body.len();
-        let reply = format!(
+        let (length, peer) = (body.len(), self.stream.get_ref().peer_addr()?);
+        let mut reply = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
-             Connection: {connection}\r\n\r\n{body}"
-        );
-        self.stream.get_mut().write_all(reply.as_bytes())
+             Connection: {connection}\r\nPeer: {peer}\r\n\r\n"
+        )
+        .into_bytes();
+        reply.extend_from_slice(body);
+        self.stream.get_mut().write_all(&reply)
     }
 }

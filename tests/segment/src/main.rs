@@ -1,7 +1,7 @@
 //! A segment for tests and the demo: a static HTTP/1.1 server without a dependency.
 //!
-//! In: its behaviour, from the environment. Out: small JSON replies with its name and how many requests it has had.
-//! Refuses nothing that has a request line; a request larger than 64 KiB closes the connection.
+//! In: its behaviour, from the environment. Out: small JSON replies with its name and how many requests it has had;
+//! from `/echo` the body of the request. Refuses nothing that has a request line; a request larger than 64 KiB closes the connection.
 //!
 //! | variable | meaning |
 //! | --- | --- |
@@ -11,14 +11,22 @@
 //! | `NEVER_LISTEN` | set: lives, but never listens |
 //! | `LISTEN_AFTER_MS` | waits before it listens |
 //! | `WARM_AFTER_MS` | listens at once, answers only after this time |
+//! | `STATS_PER_REQUEST` | looks so many times at a file (statx) for every request |
 //! | `REPLY_DELAY_MS` | works this long on each request |
 //! | `ALLOC_MB` | holds this much memory, touched |
 //! | `CALLS` | URLs parted by commas, called in a row for every request, each on a new connection |
+//!
+//! | target | meaning |
+//! | --- | --- |
+//! | `/busy/MS` | works this long |
+//! | `/end/STATUS` | ends with this status, without an answer |
+//! | `/hold/MB` | holds this much more memory, touched |
+//! | `/tell/PATH` | `told` is the beginning of this file, or what the system says |
 mod calls;
 mod http;
 
 use std::env;
-use std::io;
+use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,10 +34,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+const TOLD_BYTES_MAX: u64 = 16 << 10;
+
 /// What every connection needs.
 struct Segment {
     name: String,
     calls: Vec<String>,
+    stats: u64,
     reply_delay: Duration,
     warm_at: Instant,
     requests: AtomicU64,
@@ -62,6 +73,7 @@ fn serve() -> io::Result<()> {
         calls: env::var("CALLS")
             .map(|calls| calls.split(',').map(str::to_owned).collect())
             .unwrap_or_default(),
+        stats: number("STATS_PER_REQUEST").unwrap_or(0),
         reply_delay: duration("REPLY_DELAY_MS"),
         warm_at: Instant::now() + duration("WARM_AFTER_MS"),
         requests: AtomicU64::new(0),
@@ -81,8 +93,13 @@ impl Segment {
         let _ = connection.set_nodelay(true);
         let mut connection = http::Connection::new(connection);
         while let Ok(Some(request)) = connection.request() {
-            let reply = self.answer(&request);
-            if connection.reply(&reply, request.keep_alive).is_err()
+            for _ in 0..self.stats {
+                // The call is what counts, not its answer.
+                let _ = std::fs::metadata("/segment");
+            }
+            let reply = self.answer(&request).into_bytes();
+            let reply = if request.target == "/echo" { &request.body } else { &reply };
+            if connection.reply(reply, request.keep_alive).is_err()
                 || request.keep_alive == http::KeepAlive::No
             {
                 return;
@@ -93,13 +110,41 @@ impl Segment {
     fn answer(&self, request: &http::Request) -> String {
         let count = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         thread::sleep(self.warm_at.saturating_duration_since(Instant::now()) + self.reply_delay);
+        let told = obey(&request.target);
         let calls: Vec<_> = self.calls.iter().map(|url| calls::call(url)).collect();
         format!(
-            "{{\"name\":{},\"requests\":{count},\"target\":{},\"calls\":[{}]}}\n",
+            "{{\"name\":{},\"requests\":{count},\"target\":{},\"told\":{},\"calls\":[{}]}}\n",
             quote(&self.name),
             quote(&request.target),
+            quote(&told),
             calls.join(",")
         )
+    }
+}
+
+/// Does what a target asks for; most ask for nothing.
+#[expect(clippy::exit, reason = "ending in the middle of its work is what is asked for")]
+fn obey(target: &str) -> String {
+    let mut words = target.trim_start_matches('/').splitn(2, '/');
+    let (verb, rest) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let number = rest.parse().unwrap_or(0);
+    match verb {
+        "busy" => thread::sleep(Duration::from_millis(number)),
+        "end" => std::process::exit(i32::try_from(number).unwrap_or(1)),
+        // Held until the process ends.
+        "hold" => drop(hold_memory(number).leak()),
+        "tell" => return beginning_of(&format!("/{rest}")),
+        _ => {}
+    }
+    String::new()
+}
+
+fn beginning_of(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(TOLD_BYTES_MAX).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => error.to_string(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! In: names of packages. Out: a cached layer with them and all they depend on, unpacked as they are (no maintainer
 //! script runs), documentation left out, Python modules compiled. Refuses what `apt-get` cannot resolve.
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -32,8 +32,9 @@ pub(super) fn layer(packages: &[String], cache: &Path) -> Result<Blob> {
     let stage = Stage::new(cache)?;
     let root = stage.path().join("root");
     lay_out(&root)?;
+    fetch(&resolved, cache)?;
     for package in &resolved {
-        unpack(package, &fetch(package, cache)?, &root)?;
+        unpack(package, &file_of(package, cache), &root)?;
     }
     for directory in LEFT_OUT {
         let _ = fs::remove_dir_all(root.join("usr/share").join(directory));
@@ -63,17 +64,28 @@ fn resolve(packages: &[String], cache: &Path) -> Result<Vec<String>> {
     Ok(resolved)
 }
 
-/// Downloads a package into the cache.
-fn fetch(package: &str, cache: &Path) -> Result<std::path::PathBuf> {
-    let file = cache.join(format!("{}.deb", package.replace(['=', '/'], "_")));
-    if !file.exists() {
-        let stage = Stage::new(cache)?;
-        run(Command::new("apt-get").args(["download", package]).current_dir(stage.path()))?;
-        let mut downloaded = fs::read_dir(stage.path())?.flatten();
-        let downloaded = downloaded.next().with_context(|| format!("apt-get downloaded no {package}"))?;
-        fs::rename(downloaded.path(), &file)?;
+/// Where a package is in the cache.
+fn file_of(package: &str, cache: &Path) -> PathBuf {
+    cache.join(format!("{}.deb", package.replace(['=', '/'], "_")))
+}
+
+/// Downloads into the cache what is not there, all at once: apt-get takes two seconds to begin, and fifty packages are
+/// nothing unusual.
+fn fetch(packages: &[String], cache: &Path) -> Result<()> {
+    let missing: Vec<_> = packages.iter().filter(|package| !file_of(package, cache).exists()).collect();
+    if missing.is_empty() {
+        return Ok(());
     }
-    Ok(file)
+    let stage = Stage::new(cache)?;
+    run(Command::new("apt-get").arg("download").args(&missing).current_dir(stage.path()))?;
+    for downloaded in fs::read_dir(stage.path())?.flatten().map(|entry| entry.path()) {
+        let mut asked = Command::new("dpkg-deb");
+        asked.args(["--show", "--showformat=${Package}=${Version}"]).arg(&downloaded);
+        fs::rename(&downloaded, file_of(&run(&mut asked)?, cache))?;
+    }
+    let lacking = missing.into_iter().find(|package| !file_of(package, cache).exists());
+    ensure!(lacking.is_none(), "apt-get downloaded no {}", lacking.map_or("", String::as_str));
+    Ok(())
 }
 
 fn lay_out(root: &Path) -> Result<()> {

@@ -136,6 +136,11 @@ impl Failure {
     pub(super) fn is(&self, code: Code) -> bool {
         self.code() == Some(code)
     }
+
+    /// Whether an answer holds these words.
+    pub(super) fn says(&self, words: &str) -> bool {
+        matches!(&self.cause, Cause::Said(status) if status.message().contains(words))
+    }
 }
 
 /// Whether the connection failed, rather than containerd.

@@ -181,6 +181,7 @@ impl Follower {
                     RuntimeEvent::Exited {
                         namespace,
                         container_id: exit.container_id,
+                        pid: exit.pid,
                         status: exit.exit_status,
                         cause,
                     }

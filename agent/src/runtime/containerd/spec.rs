@@ -81,6 +81,8 @@ pub(super) fn runtime_spec(
                 },
                 "pids": { "limit": PIDS_MAX },
             },
+            // As Docker and containerd's CRI do: programs that are not root may listen on port 80 of their own network.
+            "sysctl": { "net.ipv4.ip_unprivileged_port_start": "0" },
             "maskedPaths": MASKED,
             "readonlyPaths": READ_ONLY,
         },
@@ -146,7 +148,7 @@ mod tests {
             graph: None,
             segment: "cart".into(),
             image: ImageRef::new("shop/cart:1"),
-            netns: "/run/weft/netns/cart-1".into(),
+            netns: "/proc/7/fd/12".into(),
             ip: [10, 201, 0, 2].into(),
             memory_bytes: 64 << 20,
             cpu_millis: 500,
@@ -179,6 +181,13 @@ mod tests {
         let args = Some(vec!["/other".into()]);
         let spec = runtime_spec(&InstanceSpec { args, ..instance() }, &image(), "/weft".as_ref()).unwrap();
         assert_eq!(spec["process"]["args"], json!(["/other"]));
+    }
+
+    #[test]
+    fn a_program_that_is_not_root_may_listen_on_port_80_of_its_own_network() {
+        let spec = runtime_spec(&instance(), &image(), "/weft".as_ref()).unwrap();
+        assert_eq!(spec["linux"]["sysctl"]["net.ipv4.ip_unprivileged_port_start"], "0");
+        assert_eq!(spec["linux"]["namespaces"][5], json!({ "type": "network", "path": "/proc/7/fd/12" }));
     }
 
     #[test]

@@ -54,6 +54,28 @@ fn a_request_that_meets_a_forecast_instance_in_the_making_waits_for_it() {
 }
 
 #[test]
+fn who_waits_for_an_instance_that_was_lost_in_the_making_gets_another_without_a_pause() {
+    let mut story = Story::new(rules(1));
+    let waiter = story.demand(0);
+    let lost = story.created(0)[0];
+    story.feed(Input::Lost { instance: lost });
+    assert_eq!((story.answer(waiter), story.removed()), (None, vec![lost]));
+    let second = story.created(0)[1];
+    story.listens(second);
+    assert_eq!(story.admitted(waiter).instance, second);
+    assert_eq!(story.weaver.trouble[0].failures, 0, "it is not the segment's fault");
+}
+
+#[test]
+fn an_instance_that_listens_was_not_lost() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    story.feed(Input::Lost { instance });
+    assert_eq!(story.removed(), [0_u64; 0]);
+    assert_eq!(story.state(instance), Some(InstanceState::Serving));
+}
+
+#[test]
 fn a_failed_creation_sends_all_that_wait_away_with_a_time_to_come_again() {
     let mut story = Story::new(rules(1));
     let (first, second) = (story.demand(0), story.demand(0));

@@ -16,6 +16,8 @@ pub(super) enum Fate {
     Listens(u64),
     /// It cannot be made, as is known after so many milliseconds.
     Fails(u64),
+    /// Whether it was made is not known, as is known after so many milliseconds.
+    IsLost(u64),
     /// Nothing more is heard of it.
     Hangs,
     /// It listens after so many milliseconds, and ends so many later.
@@ -266,6 +268,7 @@ impl Model {
                 self.later(ms, Event::Heard(Input::Listening { instance }));
             }
             Fate::Fails(ms) => self.later(ms, failed("exit status 1")),
+            Fate::IsLost(ms) => self.later(ms, Event::Heard(Input::Lost { instance })),
             Fate::Hangs => {}
         }
         if let Fate::Dies(ms, life_ms) = fate {

@@ -26,6 +26,7 @@ enum Happening {
 enum Word {
     Listening,
     Failed,
+    Lost,
     Served,
     Reading,
 }
@@ -47,6 +48,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     let word = prop_oneof![
         2 => Just(Word::Listening),
         1 => Just(Word::Failed),
+        1 => Just(Word::Lost),
         2 => Just(Word::Served),
         2 => Just(Word::Reading),
     ];
@@ -69,6 +71,7 @@ fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![
         6 => (0_u64..800).prop_map(Fate::Listens),
         2 => (0_u64..800).prop_map(Fate::Fails),
+        1 => (0_u64..800).prop_map(Fate::IsLost),
         1 => Just(Fate::Hangs),
         2 => (0_u64..800, 0_u64..4_000).prop_map(|(ms, life_ms)| Fate::Dies(ms, life_ms)),
     ]
@@ -107,6 +110,7 @@ fn play(model: &mut Model, happening: Happening) {
             match word {
                 Word::Listening => model.feed(Input::Listening { instance }),
                 Word::Failed => model.feed(Input::Failed { instance, cause: "a stray".into() }),
+                Word::Lost => model.feed(Input::Lost { instance }),
                 Word::Served => model.feed(Input::Served { instance, asker: USER }),
                 Word::Reading => model.stray_reading(instance),
             }
@@ -140,7 +144,7 @@ proptest! {
     ) {
         let mut model = Model::new(rules, fates);
         for happening in happenings {
-            let kind = !matches!(happening, Happening::Drain | Happening::Stray(_, Word::Failed));
+            let kind = !matches!(happening, Happening::Drain | Happening::Stray(_, Word::Failed | Word::Lost));
             if kind {
                 play(&mut model, happening);
             }

@@ -1,0 +1,326 @@
+//! What an agent is to be like. In: calls of a builder. Out: its configuration file.
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::place::Place;
+use super::{Agent, quoted};
+use crate::cgroup::Subtree;
+use crate::containerd::{Keep, PrivateContainerd};
+use crate::image::{ImageBuilder, segment_image};
+
+/// Describes an agent; [`Builder::start`] starts it.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    name: String,
+    fixed: bool,
+    weave: bool,
+    keep_alive: Duration,
+    confidence: Option<f64>,
+    budget: Budget,
+    prefix: u8,
+    drain: Option<Duration>,
+    segments: Vec<Segment>,
+    pub(super) images: Vec<ImageBuilder>,
+    pub(super) archives: Vec<PathBuf>,
+    pub(super) cache: PathBuf,
+    pub(super) binary: Option<PathBuf>,
+    pub(super) keep: Keep,
+    pub(super) log: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Budget {
+    memory_mib: u64,
+    cores: f64,
+    instances: u32,
+}
+
+/// One `[[segment]]`.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    name: String,
+    image: String,
+    port: u16,
+    address: Option<SocketAddr>,
+    miss: &'static str,
+    memory_mib: u64,
+    cores: f64,
+    concurrency: u32,
+    start_timeout: Duration,
+    env: Vec<(String, String)>,
+}
+
+impl Segment {
+    /// A segment whose image listens on port 8080, with an address of its own.
+    pub fn new(name: &str, image: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            port: 8080,
+            address: None,
+            miss: "activate",
+            memory_mib: 64,
+            cores: 1.0,
+            concurrency: 16,
+            start_timeout: Duration::from_secs(20),
+            env: Vec::new(),
+        }
+    }
+
+    /// Where the image's program listens.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// What callers dial.
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// A miss goes to the ordinary service.
+    pub fn pass(mut self) -> Self {
+        self.miss = "pass";
+        self
+    }
+
+    /// Memory and cores of one instance.
+    pub fn limits(mut self, memory_mib: u64, cores: f64) -> Self {
+        (self.memory_mib, self.cores) = (memory_mib, cores);
+        self
+    }
+
+    /// Requests that one instance may hold at a time.
+    pub fn concurrency(mut self, concurrency: u32) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// How long a request waits for an instance.
+    pub fn start_timeout(mut self, start_timeout: Duration) -> Self {
+        self.start_timeout = start_timeout;
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn render(&self, address: SocketAddr) -> Result<String> {
+        let mut text = format!(
+            "\n[[segment]]\nname = {}\nimage = {}\nport = {}\naddress = \"{address}\"\nmiss = \"{}\"\n\
+             start_timeout = \"{}ms\"\nlimits = {{ memory = \"{}MiB\", cpu = {:?}, concurrency = {} }}\n",
+            serde_json::to_string(&self.name)?,
+            serde_json::to_string(&self.image)?,
+            self.port,
+            self.miss,
+            self.start_timeout.as_millis(),
+            self.memory_mib,
+            self.cores,
+            self.concurrency,
+        );
+        if !self.env.is_empty() {
+            text.push_str("[segment.env]\n");
+        }
+        for (name, value) in &self.env {
+            writeln!(text, "{} = {}", serde_json::to_string(name)?, serde_json::to_string(value)?)?;
+        }
+        Ok(text)
+    }
+}
+
+impl Builder {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            fixed: false,
+            weave: true,
+            keep_alive: Duration::from_secs(2),
+            confidence: None,
+            budget: Budget { memory_mib: 2048, cores: 2.0, instances: 32 },
+            prefix: 24,
+            drain: None,
+            segments: Vec::new(),
+            images: Vec::new(),
+            archives: Vec::new(),
+            cache: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images"),
+            binary: None,
+            keep: Keep::InMemory,
+            log: None,
+        }
+    }
+
+    /// Gives its traces the same names at every run: what a killed run left is found and cleared by the next. Without
+    /// it the names are unique, and several agents of one name run side by side.
+    pub fn fixed(mut self) -> Self {
+        self.fixed = true;
+        self
+    }
+
+    /// Whether forecasts are acted upon; they are unless told otherwise.
+    pub fn weave(mut self, weave: bool) -> Self {
+        self.weave = weave;
+        self
+    }
+
+    /// How long an instance stays after its last request; 2 seconds unless told otherwise.
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// The least confidence for which a container is made; the agent's own choice unless told otherwise.
+    pub fn confidence(mut self, confidence: f64) -> Self {
+        self.confidence = Some(confidence);
+        self
+    }
+
+    /// What may be spent ahead of demand; 2 GiB, 2 cores and 32 instances unless told otherwise.
+    pub fn budget(mut self, memory_mib: u64, cores: f64, instances: u32) -> Self {
+        self.budget = Budget { memory_mib, cores, instances };
+        self
+    }
+
+    /// Length of the instances' subnet's prefix, 24 to 29; 24 unless told otherwise.
+    pub fn prefix(mut self, prefix: u8) -> Self {
+        self.prefix = prefix;
+        self
+    }
+
+    /// How long the agent's end waits for instances that have work; its own default unless told otherwise.
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.drain = Some(drain);
+        self
+    }
+
+    /// Takes a segment away.
+    pub fn without(mut self, name: &str) -> Self {
+        self.segments.retain(|segment| segment.name != name);
+        self
+    }
+
+    /// Adds a segment.
+    pub fn segment(mut self, segment: Segment) -> Self {
+        self.segments.push(segment);
+        self
+    }
+
+    /// Imports the fixture server before the start, as an image of this name.
+    ///
+    /// # Errors
+    /// As [`segment_image`].
+    pub fn fixture(self, image: &str) -> Result<Self> {
+        let image = segment_image(image, &self.cache)?;
+        Ok(self.image(image))
+    }
+
+    /// Builds an image and imports it before the start.
+    pub fn image(mut self, image: ImageBuilder) -> Self {
+        self.images.push(image);
+        self
+    }
+
+    /// Imports an archive of images before the start.
+    pub fn archive(mut self, archive: &Path) -> Self {
+        self.archives.push(archive.to_owned());
+        self
+    }
+
+    /// Keeps all state on disk, as on a real node: for measurements.
+    pub fn on_disk(mut self) -> Self {
+        self.keep = Keep::OnDisk;
+        self
+    }
+
+    /// Keeps the layers of images there; `target/images` unless told otherwise.
+    pub fn cache(mut self, cache: &Path) -> Self {
+        cache.clone_into(&mut self.cache);
+        self
+    }
+
+    /// Where the layers of images are kept.
+    pub fn cache_path(&self) -> &Path {
+        &self.cache
+    }
+
+    /// The `weft` to run; the one beside the running program unless told otherwise.
+    pub fn binary(mut self, binary: &Path) -> Self {
+        self.binary = Some(binary.to_owned());
+        self
+    }
+
+    /// How much the agent logs, as in `WEFT_LOG`; as this process' environment says unless told otherwise.
+    pub fn log(mut self, filter: &str) -> Self {
+        self.log = Some(filter.to_owned());
+        self
+    }
+
+    /// Starts everything and waits until the agent is ready.
+    ///
+    /// # Errors
+    /// When the binary is missing, or something does not start; the message holds the end of its log.
+    pub fn start(self) -> Result<Agent> {
+        Agent::start(self)
+    }
+
+    pub(super) fn place(&self) -> Result<Place> {
+        if self.fixed { Place::fixed(&self.name) } else { Place::unique(&self.name) }
+    }
+
+    pub(super) fn address(&self, name: &str, place: &Place) -> Option<SocketAddr> {
+        let index = self.segments.iter().position(|segment| segment.name == name)?;
+        Some(self.dialled(index, place))
+    }
+
+    /// The address of the segment of this index: its own, or one of the block that nothing else answers.
+    fn dialled(&self, index: usize, place: &Place) -> SocketAddr {
+        let own = || {
+            let host = Ipv4Addr::from_bits(place.dial_base().to_bits() + 10 + index as u32);
+            SocketAddr::from((host, 80))
+        };
+        self.segments[index].address.unwrap_or_else(own)
+    }
+
+    /// The configuration file.
+    pub(super) fn render(
+        &self,
+        place: &Place,
+        subtree: &Subtree,
+        containerd: &PrivateContainerd,
+        metrics: SocketAddr,
+    ) -> Result<String> {
+        let confidence = self.confidence.map_or("\"auto\"".to_owned(), |bar| format!("{bar:?}"));
+        let mut text = format!(
+            "[agent]\nstate = {}\nsocket = {}\nmetrics = \"{metrics}\"\ncgroup = {}\nweave = {}\n{}\n\
+             [containerd]\naddress = {}\nrunc_root = {}\n\n\
+             [network]\nbridge = \"{}\"\nsubnet = \"{}/{}\"\n\n\
+             [budget]\nmemory = \"{}MiB\"\ncpu = {:?}\ninstances = {}\n\n\
+             [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n",
+            quoted(&place.directory().join("learned"))?,
+            quoted(&place.socket())?,
+            quoted(subtree.directory())?,
+            self.weave,
+            self.drain.map_or(String::new(), |drain| format!("drain = \"{}ms\"\n", drain.as_millis())),
+            quoted(&containerd.address())?,
+            quoted(&containerd.runc_root())?,
+            place.bridge(),
+            place.subnet_base(),
+            self.prefix,
+            self.budget.memory_mib,
+            self.budget.cores,
+            self.budget.instances,
+            self.keep_alive.as_millis(),
+        );
+        for (index, segment) in self.segments.iter().enumerate() {
+            text += &segment.render(self.dialled(index, place))?;
+        }
+        Ok(text)
+    }
+}

@@ -1,0 +1,53 @@
+//! `cargo xtask bench WHAT`: what weft costs and gains, against a reference that is measured in the same run, in turns
+//! with it. In: which benchmark. Out: a table with target and verdict, or one JSON object; progress goes to standard
+//! error. A target that is missed is a result; only what could not be measured is a failure.
+mod machine;
+mod progress;
+mod release;
+mod report;
+mod scrape;
+mod start;
+mod stats;
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+
+/// Measure weft against a reference
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Cold starts against containerd's own calls and `ctr run`; hits against the same container reached directly
+    Start(start::Arguments),
+}
+
+/// Measures.
+///
+/// # Errors
+/// What could not be measured.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.what {
+        What::Start(arguments) => start::run(arguments),
+    }
+}
+
+/// Runs a program to its end and returns what it printed.
+///
+/// # Errors
+/// When it cannot be started or fails; the message holds what it said.
+fn run_program(program: &str, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(program);
+    let output = command.args(arguments).stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("start {program}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{program} {}: {}: {}", arguments.join(" "), output.status, said.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
