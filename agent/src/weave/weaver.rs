@@ -48,7 +48,7 @@ pub struct SegmentRules {
     pub miss: Miss,
     /// Memory that one instance reserves, in bytes.
     pub memory_bytes: u64,
-    /// Requests that one instance may hold at a time.
+    /// Requests that one instance may hold at a time, counted as connections; at least 1.
     pub concurrency: u32,
     /// How long a request waits for an instance.
     pub start_timeout_ms: u64,
