@@ -20,9 +20,11 @@ fn main() -> anyhow::Result<()> {
     let object = weft_ebpf_build::probes(root, &out.join("probes"))?;
     std::fs::copy(object, out.join("weft-probes")).context("the kernel programs' object")?;
     std::fs::write(out.join("weft_abi.h"), header()?)?;
-    for program in ["sockets", "syscalls"] {
-        skeleton(root, &out, program)?;
-    }
+    compiler(root, &out, "sockets")?
+        .build_and_generate(out.join("sockets.skel.rs"))
+        .context("sockets.bpf.c")?;
+    // Attached and detached over and over: its object is kept, which a skeleton only lends.
+    compiler(root, &out, "syscalls")?.build().context("syscalls.bpf.c")?;
     // Fields that stages do not set are shown as they are: a listing keeps its columns.
     tonic_prost_build::configure()
         .type_attribute(".", "#[derive(serde::Serialize)]")
@@ -30,20 +32,21 @@ fn main() -> anyhow::Result<()> {
         .context("proto/weft.proto (a missing protoc: apt-get install protobuf-compiler)")
 }
 
-/// Compiles one C program into a skeleton.
-fn skeleton(root: &Path, out: &Path, program: &str) -> anyhow::Result<()> {
+/// What compiles one C program, and leaves its object in `out`.
+fn compiler(root: &Path, out: &Path, program: &str) -> anyhow::Result<libbpf_cargo::SkeletonBuilder> {
     let clang = ["clang-19", "clang"].into_iter().find(|name| {
         std::process::Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
     });
     let Some(clang) = clang else { bail!("clang is missing. On Debian: apt-get install clang-19") };
     let include = |path: &Path| format!("-I{}", path.display());
     let core = root.join("ebpf/core");
-    libbpf_cargo::SkeletonBuilder::new()
+    let mut builder = libbpf_cargo::SkeletonBuilder::new();
+    builder
         .source(core.join(format!("{program}.bpf.c")))
+        .obj(out.join(format!("{program}.bpf.o")))
         .clang(clang)
-        .clang_args([include(&core), include(out), "-Wall".into(), "-Werror".into()])
-        .build_and_generate(out.join(format!("{program}.skel.rs")))
-        .with_context(|| format!("ebpf/core/{program}.bpf.c"))
+        .clang_args([include(&core), include(out), "-Wall".into(), "-Werror".into()]);
+    Ok(builder)
 }
 
 /// The ABI for the C programs, from the same numbers that the Rust side uses.

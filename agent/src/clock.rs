@@ -1,6 +1,6 @@
 //! The time. Live stages read it here and hand it on as a number, so that the deciding code reads no clock.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Unix time that never goes back: the wall clock at the start, then the monotonic one.
 #[derive(Debug, Clone, Copy)]
@@ -25,4 +25,11 @@ impl Clock {
     pub fn exact_ms(&self) -> f64 {
         self.began_ms + self.began.elapsed().as_secs_f64() * 1000.0
     }
+}
+
+/// What a step gives, and how long it took.
+pub async fn timed<T>(step: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    let done = step.await;
+    (done, began.elapsed())
 }

@@ -31,7 +31,10 @@ pub const ALL: &[(&str, &str)] = &[
     ("weft_budget_bytes", "Memory up to which instances are made ahead of demand"),
     ("weft_graphs", "Execution graphs that are planned, woven or serving"),
     ("weft_create_seconds", "Time from the decision to make an instance to the start of its program"),
-    ("weft_create_phase_seconds", "The same by step: image, lease, snapshot, container, task"),
+    (
+        "weft_create_phase_seconds",
+        "The same by step: image, lease, network, snapshot, container, task, start; some run side by side",
+    ),
     ("weft_held_seconds", "Time that the activator held a request, by segment"),
     ("weft_route_errors_total", "Routes that the kernel's table did not take"),
     ("weft_redirected_total", "Connections redirected as they were dialled"),

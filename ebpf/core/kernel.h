@@ -17,7 +17,7 @@ typedef _Bool bool;
 
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
-	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
@@ -31,7 +31,10 @@ enum {
 	TCP_ESTABLISHED = 1,
 	TCP_SYN_RECV = 3,
 	TCP_CLOSE = 7,
-	TCP_LISTEN = 10,
+};
+
+enum {
+	BPF_SOCK_OPS_TCP_LISTEN_CB = 11,
 };
 
 struct bpf_raw_tracepoint_args {
@@ -59,6 +62,16 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct tcp_sock;
+struct bpf_sock;
+
+struct bpf_sock_ops {
+	__u32 op;
+	union {
+		struct bpf_sock *sk;
+	};
 };
 
 #pragma clang attribute pop

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 OR MIT
-//! Sockets of watched instances. In: state changes of every TCP socket. Out: in a ring, that an instance listens; in a
-//! map, how many connections to its port are open. The cgroup is read from the socket: most changes happen in softirq,
-//! where there is no task to ask.
+//! Sockets of watched instances. In: state changes of every TCP socket, and every `listen` below the agent's cgroup. Out:
+//! in a ring, that an instance listens; in a map, how many connections to its port are open. The cgroup is read from the
+//! socket: most changes happen in softirq, where there is no task to ask.
 #include "kernel.h"
 #include "weft_abi.h"
 
@@ -31,6 +31,11 @@ struct {
 	__type(value, __u64);
 } counted SEC(".maps");
 
+static __always_inline __u64 cgroup_of(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+}
+
 static __always_inline void listening(__u64 cgroup_id, __u32 port)
 {
 	struct weft_listening *record = bpf_ringbuf_reserve(&listens, sizeof(*record), 0);
@@ -57,24 +62,42 @@ int BPF_PROG(socket_state, struct sock *sk, int before, int after)
 			bpf_sk_storage_delete(&counted, sk);
 		return 0;
 	}
-	if (after != TCP_LISTEN && !(before == TCP_SYN_RECV && after == TCP_ESTABLISHED))
+	if (before != TCP_SYN_RECV || after != TCP_ESTABLISHED)
 		return 0;
 
-	__u64 cgroup_id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+	__u64 cgroup_id = cgroup_of(sk);
+	struct weft_watched *instance = bpf_map_lookup_elem(&watched, &cgroup_id);
+
+	if (!instance || BPF_CORE_READ(sk, __sk_common.skc_num) != instance->port)
+		return 0;
+	if (bpf_sk_storage_get(&counted, sk, &cgroup_id, BPF_SK_STORAGE_GET_F_CREATE))
+		__sync_fetch_and_add(&instance->open, 1);
+	return 0;
+}
+
+/* Not at the change of state: the kernel sets that first and hashes the socket then, and a connection that comes in
+ * between is refused. This is called when the socket can be found. */
+SEC("sockops")
+int socket_listens(struct bpf_sock_ops *context)
+{
+	if (context->op != BPF_SOCK_OPS_TCP_LISTEN_CB)
+		return 1;
+	/* Read once: the verifier takes each reading for another socket. */
+	struct bpf_sock *of_context = context->sk;
+	struct sock *sk = of_context ? (struct sock *)bpf_skc_to_tcp_sock(of_context) : 0;
+
+	if (!sk)
+		return 1;
+	__u64 cgroup_id = cgroup_of(sk);
 	struct weft_watched *instance = bpf_map_lookup_elem(&watched, &cgroup_id);
 
 	if (!instance)
-		return 0;
+		return 1;
 	__u32 port = BPF_CORE_READ(sk, __sk_common.skc_num);
 
-	if (after == TCP_LISTEN) {
-		/* Noted in the map first: a full ring delays the word, it does not lose it. */
-		if (port == instance->port)
-			instance->listens = 1;
-		listening(cgroup_id, port);
-	} else if (port == instance->port) {
-		if (bpf_sk_storage_get(&counted, sk, &cgroup_id, BPF_SK_STORAGE_GET_F_CREATE))
-			__sync_fetch_and_add(&instance->open, 1);
-	}
-	return 0;
+	/* Noted in the map first: a full ring delays the word, it does not lose it. */
+	if (port == instance->port)
+		instance->listens = 1;
+	listening(cgroup_id, port);
+	return 1;
 }

@@ -14,31 +14,22 @@ struct weft_counts {
 	__u64 calls[WEFT_SYSCALLS];
 };
 
+/* Whoever is in it is counted. Allocated one by one: a node of many CPUs pays for the instances that it has. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, WEFT_PROFILES_MAX);
 	__type(key, __u64);
-	__type(value, __u32);
-} tracked SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, WEFT_PROFILES_MAX);
-	__type(key, __u32);
 	__type(value, struct weft_counts);
 } profiles SEC(".maps");
 
 static __always_inline int count(long number)
 {
 	__u64 cgroup_id = bpf_get_current_cgroup_id();
-	__u32 *slot = bpf_map_lookup_elem(&tracked, &cgroup_id);
+	struct weft_counts *counts = bpf_map_lookup_elem(&profiles, &cgroup_id);
 
 	/* A task that asks for a negative number asks for nothing. */
-	if (!slot || number < 0)
-		return 0;
-	struct weft_counts *counts = bpf_map_lookup_elem(&profiles, slot);
-
-	if (!counts)
+	if (!counts || number < 0)
 		return 0;
 	/* Unsigned, bounded in the register that is used: what lies beyond shares the last place. */
 	__u64 place = number;

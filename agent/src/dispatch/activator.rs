@@ -21,9 +21,7 @@ pub const HELD_MAX: usize = 8192;
 const TRIES: u32 = 3;
 /// How long an instance that listens may take to accept.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Pauses before an instance that refuses is dialled again. The kernel tells of a socket in LISTEN a moment before it
-/// takes connections (`inet_csk_listen_start` sets the state, then hashes the socket), and a program can lose the
-/// processor right there.
+/// Pauses before an instance that refuses is dialled again: a program may close its listener and open it anew.
 const REFUSED_MS: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 /// How much of a request that is sent away is read, so that the answer is not lost to a reset.
 const DISCARD_MAX: usize = 64 << 10;

@@ -1,6 +1,6 @@
 //! Attaching. In: loaded objects and a cgroup. Out: links that hold until they are dropped.
 
-use std::path::Path;
+use std::fs::File;
 
 use aya::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, Program};
 use aya::{Ebpf, EbpfLoader};
@@ -17,7 +17,7 @@ const CONNECTS: [&str; 4] =
 pub struct Links {
     /// Holds the cgroup programs with their links.
     _object: Ebpf,
-    _sockets: libbpf_rs::Link,
+    _sockets: [libbpf_rs::Link; 2],
 }
 
 pub(super) fn object(capture_ring_bytes: u32) -> Result<Ebpf, KernelError> {
@@ -33,17 +33,15 @@ fn load(bytes: &[u8], capture_ring_bytes: u32) -> Result<Ebpf, KernelError> {
 impl Links {
     pub(super) fn attach(
         mut object: Ebpf,
-        sockets: libbpf_rs::Link,
-        cgroup: &Path,
+        sockets: [libbpf_rs::Link; 2],
+        folder: &File,
     ) -> Result<Self, KernelError> {
-        let folder = std::fs::File::open(cgroup)
-            .map_err(|source| KernelError::Cgroup { path: cgroup.into(), source })?;
         // Redirects before capture: a request is never seen headed for where it does not go.
         for name in CONNECTS {
-            connect(&mut object, name, &folder)?;
+            connect(&mut object, name, folder)?;
         }
-        skb(&mut object, "capture_egress", CgroupSkbAttachType::Egress, &folder)?;
-        skb(&mut object, "capture_ingress", CgroupSkbAttachType::Ingress, &folder)?;
+        skb(&mut object, "capture_egress", CgroupSkbAttachType::Egress, folder)?;
+        skb(&mut object, "capture_ingress", CgroupSkbAttachType::Ingress, folder)?;
         Ok(Self { _object: object, _sockets: sockets })
     }
 }
@@ -56,7 +54,7 @@ where
     program.try_into().map_err(|said| KernelError::Program { name, said: Box::new(said) })
 }
 
-fn connect(object: &mut Ebpf, name: &'static str, folder: &std::fs::File) -> Result<(), KernelError> {
+fn connect(object: &mut Ebpf, name: &'static str, folder: &File) -> Result<(), KernelError> {
     let failed = |said| KernelError::Program { name, said: Box::new(said) };
     let program: &mut CgroupSockAddr = program(object, name)?;
     program.load().map_err(failed)?;
@@ -68,7 +66,7 @@ fn skb(
     object: &mut Ebpf,
     name: &'static str,
     attach_type: CgroupSkbAttachType,
-    folder: &std::fs::File,
+    folder: &File,
 ) -> Result<(), KernelError> {
     let failed = |said| KernelError::Program { name, said: Box::new(said) };
     let program: &mut CgroupSkb = program(object, name)?;

@@ -166,24 +166,22 @@ impl Kernel {
     /// # Errors
     /// [`KernelError`]; nothing stays attached.
     pub fn load(options: &KernelOptions) -> Result<Self, KernelError> {
+        let path = &options.cgroup;
+        let cgroup =
+            std::fs::File::open(path).map_err(|source| KernelError::Cgroup { path: path.into(), source })?;
         let mut object = links::object(options.capture_ring_bytes)?;
         let captures = CaptureRing::new(take(&mut object, "SEGMENTS")?)?;
         let own = OwnConnections::new(take(&mut object, "FLOWS")?)?;
         let routes = RouteTable::new(take(&mut object, "ROUTES")?)?;
         let counters = KernelCounters::new(take(&mut object, "COUNTERS")?)?;
-        let (sockets, listens, connections) = sockets::load()?;
+        let syscalls = SyscallProfiles::default();
+        if let Err(error) = syscalls.load() {
+            tracing::warn!(%error, "syscalls are not counted; forecasts do without them");
+        }
+        let (sockets, listens, connections) = sockets::load(&cgroup)?;
         // Attached last: what they fill is there to be read.
-        let links = Links::attach(object, sockets, &options.cgroup)?;
-        Ok(Self {
-            captures,
-            own,
-            listens,
-            routes,
-            connections,
-            syscalls: SyscallProfiles::default(),
-            counters,
-            links,
-        })
+        let links = Links::attach(object, sockets, &cgroup)?;
+        Ok(Self { captures, own, listens, routes, connections, syscalls, counters, links })
     }
 }
 
@@ -193,6 +191,21 @@ fn take(object: &mut aya::Ebpf, name: &'static str) -> Result<aya::maps::Map, Ke
 
 fn map_error<E: Into<aya::maps::MapError>>(name: &'static str) -> impl FnOnce(E) -> KernelError {
     move |source| KernelError::Map { name, source: Box::new(source.into()) }
+}
+
+/// What a hash map of the C programs says when it takes no more, in our words.
+fn or_full(
+    name: &'static str,
+    what: &'static str,
+    max: u32,
+) -> impl FnOnce(libbpf_rs::Error) -> KernelError + Copy {
+    move |source| {
+        // E2BIG has no kind of its own.
+        if source.kind() == libbpf_rs::ErrorKind::Other && source.to_string().contains("os error 7") {
+            return KernelError::Full { what, max };
+        }
+        KernelError::Core { name, source }
+    }
 }
 
 /// What the programs counted since they were attached.

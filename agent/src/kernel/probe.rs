@@ -125,8 +125,11 @@ fn programs() -> Vec<Feature> {
         Kernel::load(&options).map(|_| "loaded and attached".to_owned()).map_err(|error| error.to_string())
     });
     let profile = SyscallProfiles::default();
-    let syscalls =
-        profile.track(1).map(|()| "loaded and attached".to_owned()).map_err(|error| error.to_string());
+    let syscalls = profile
+        .load()
+        .and_then(|()| profile.track(1))
+        .map(|()| "loaded and attached".to_owned())
+        .map_err(|error| error.to_string());
     let remedy = "use a kernel with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF, and the privileges named above";
     vec![
         feature("capture, redirect and socket states", whole, remedy),

@@ -1,6 +1,7 @@
 //! Sockets of instances. In: which cgroups to watch. Out: who began to listen, how many connections are open.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
@@ -72,12 +73,8 @@ impl Connections {
     pub fn watch(&self, cgroup_id: u64, port: u16) -> Result<(), KernelError> {
         let mut value = [0; size_of::<Watched>()];
         value[..4].copy_from_slice(&u32::from(port).to_ne_bytes());
-        self.0.update(&cgroup_id.to_ne_bytes(), &value, MapFlags::ANY).map_err(|source| {
-            if source.kind() == libbpf_rs::ErrorKind::Other && source.to_string().contains("os error 7") {
-                return KernelError::Full { what: "watched instances", max: WATCHED_MAX };
-            }
-            KernelError::Core { name: "watched", source }
-        })
+        let full = super::or_full("watched", "watched instances", WATCHED_MAX);
+        self.0.update(&cgroup_id.to_ne_bytes(), &value, MapFlags::ANY).map_err(full)
     }
 
     /// Stops watching; a cgroup that is not watched is none to stop.
@@ -96,17 +93,20 @@ impl Connections {
     }
 }
 
-/// Loads the program and attaches it: it does nothing for cgroups that are not watched.
-pub(super) fn load() -> Result<(libbpf_rs::Link, ListenRing, Connections), KernelError> {
-    let failed = |source| KernelError::Core { name: "socket_state", source };
+/// Loads the programs and attaches them: they do nothing for cgroups that are not watched.
+pub(super) fn load(cgroup: &File) -> Result<([libbpf_rs::Link; 2], ListenRing, Connections), KernelError> {
+    let failed = |source| KernelError::Core { name: "sockets", source };
     super::hush_libbpf();
     let mut storage = std::mem::MaybeUninit::uninit();
     let open = skeleton::SocketsSkelBuilder::default().open(&mut storage).map_err(failed)?;
     let skeleton = open.load().map_err(failed)?;
     let watched = MapHandle::try_from(&skeleton.maps.watched).map_err(failed)?;
     let listens = adopt("listens", &skeleton.maps.listens)?;
-    let link = skeleton.progs.socket_state.attach().map_err(failed)?;
-    Ok((link, ListenRing(listens), Connections(Arc::new(watched))))
+    let failed = |name| move |source| KernelError::Core { name, source };
+    let states = skeleton.progs.socket_state.attach().map_err(failed("socket_state"))?;
+    let listening = skeleton.progs.socket_listens.attach_cgroup(cgroup.as_raw_fd());
+    let listening = listening.map_err(failed("socket_listens"))?;
+    Ok(([states, listening], ListenRing(listens), Connections(Arc::new(watched))))
 }
 
 /// The other library's ring, read in the same way as our own.

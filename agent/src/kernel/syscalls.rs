@@ -1,23 +1,16 @@
-//! Syscalls of instances. In: which cgroups to count. Out: exact counts by number. The program is attached only while
-//! there is something to count: the attach itself is the floor of its cost.
+//! Syscalls of instances. In: which cgroups to count. Out: exact counts by number. The program is loaded once and
+//! attached only while there is something to count: the attach itself is the floor of its cost.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder};
 use weft_abi::PROFILES_MAX;
 
 use super::KernelError;
 
-mod skeleton {
-    #![expect(unsafe_code, unreachable_pub, clippy::unwrap_used, reason = "generated")]
-    #![expect(
-        clippy::undocumented_unsafe_blocks,
-        clippy::allow_attributes_without_reason,
-        reason = "generated"
-    )]
-    include!(concat!(env!("OUT_DIR"), "/syscalls.skel.rs"));
-}
+/// The program and its twin, built from `ebpf/core`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/syscalls.bpf.o"));
 
 /// Syscall numbers that are counted; higher ones share the last place.
 pub const SYSCALLS: usize = weft_abi::SYSCALLS;
@@ -30,55 +23,52 @@ pub fn syscall_name(number: usize) -> String {
     }
 }
 
-/// Counts of tracked cgroups.
+/// Counts of tracked cgroups. Without [`SyscallProfiles::load`] it counts nothing.
 #[derive(Clone, Default)]
-pub struct SyscallProfiles(Arc<Mutex<Option<Attached>>>);
+pub struct SyscallProfiles(Arc<Mutex<Option<Loaded>>>);
 
-struct Attached {
-    tracked: MapHandle,
+struct Loaded {
+    object: Object,
+    /// Which of the twins this kernel takes.
+    program: &'static str,
     profiles: MapHandle,
-    slots: std::collections::HashMap<u64, u32>,
-    free: Vec<u32>,
-    _link: Link,
+    tracked: HashSet<u64>,
+    attached: Option<Link>,
 }
 
 impl SyscallProfiles {
+    /// Loads the program, so that no instance waits for that; nothing is counted yet, and nothing attached.
+    ///
+    /// # Errors
+    /// [`KernelError::Core`].
+    pub fn load(&self) -> Result<(), KernelError> {
+        let loaded = Loaded::load()?;
+        *self.state() = Some(loaded);
+        Ok(())
+    }
+
     /// Counts the syscalls of a cgroup from now on, from zero.
     ///
     /// # Errors
     /// [`KernelError::Full`], or [`KernelError::Core`] if the program cannot be attached.
     pub fn track(&self, cgroup_id: u64) -> Result<(), KernelError> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let attached = match &mut *state {
-            Some(attached) => attached,
-            None => state.insert(Attached::load()?),
-        };
-        if attached.slots.contains_key(&cgroup_id) {
-            return Ok(());
+        let mut state = self.state();
+        let Some(loaded) = &mut *state else { return Ok(()) };
+        if !loaded.tracked.contains(&cgroup_id) {
+            loaded.count(cgroup_id)?;
+            loaded.tracked.insert(cgroup_id);
         }
-        let Some(slot) = attached.free.pop() else {
-            return Err(KernelError::Full { what: "syscall profiles", max: PROFILES_MAX });
-        };
-        attached.clear(slot)?;
-        let failed = |source| KernelError::Core { name: "tracked", source };
-        attached
-            .tracked
-            .update(&cgroup_id.to_ne_bytes(), &slot.to_ne_bytes(), MapFlags::ANY)
-            .map_err(failed)?;
-        attached.slots.insert(cgroup_id, slot);
         Ok(())
     }
 
     /// Stops counting a cgroup; with the last one the program is detached.
     pub fn untrack(&self, cgroup_id: u64) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(attached) = &mut *state else { return };
-        let Some(slot) = attached.slots.remove(&cgroup_id) else { return };
-        // The only other failure is a bad descriptor, which an open map has not.
-        let _ = attached.tracked.delete(&cgroup_id.to_ne_bytes());
-        attached.free.push(slot);
-        if attached.slots.is_empty() {
-            *state = None;
+        let mut state = self.state();
+        let Some(loaded) = &mut *state else { return };
+        // The only failures are that it is not there, and a bad descriptor, which an open map has not.
+        let _ = loaded.profiles.delete(&cgroup_id.to_ne_bytes());
+        if loaded.tracked.remove(&cgroup_id) && loaded.tracked.is_empty() {
+            loaded.attached = None;
         }
     }
 
@@ -87,12 +77,12 @@ impl SyscallProfiles {
     /// # Errors
     /// [`KernelError::Core`].
     pub fn read(&self, cgroup_id: u64) -> Result<Vec<u64>, KernelError> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         let mut sums = vec![0; SYSCALLS];
-        let slot = state.as_ref().and_then(|attached| Some((attached, *attached.slots.get(&cgroup_id)?)));
-        let Some((attached, slot)) = slot else { return Ok(sums) };
+        let Some(loaded) = &*state else { return Ok(sums) };
         let failed = |source| KernelError::Core { name: "profiles", source };
-        let per_cpu = attached.profiles.lookup_percpu(&slot.to_ne_bytes(), MapFlags::ANY).map_err(failed)?;
+        let per_cpu =
+            loaded.profiles.lookup_percpu(&cgroup_id.to_ne_bytes(), MapFlags::ANY).map_err(failed)?;
         for counts in per_cpu.into_iter().flatten() {
             for (sum, bytes) in sums.iter_mut().zip(counts.chunks_exact(8)) {
                 *sum += bytes.try_into().map_or(0, u64::from_ne_bytes);
@@ -100,33 +90,42 @@ impl SyscallProfiles {
         }
         Ok(sums)
     }
+
+    fn state(&self) -> MutexGuard<'_, Option<Loaded>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Attached {
+impl Loaded {
     fn load() -> Result<Self, KernelError> {
         let failed = |source| KernelError::Core { name: "syscall_enter", source };
         super::hush_libbpf();
-        let mut storage = std::mem::MaybeUninit::uninit();
-        let mut open = skeleton::SyscallsSkelBuilder::default().open(&mut storage).map_err(failed)?;
+        let mut open = ObjectBuilder::default().open_memory(OBJECT).map_err(failed)?;
         // Without the kernel's BTF only the raw twin can be loaded.
         let typed = std::path::Path::new("/sys/kernel/btf/vmlinux").exists();
-        open.progs.syscall_enter.set_autoload(typed);
-        open.progs.syscall_enter_raw.set_autoload(!typed);
-        let skeleton = open.load().map_err(failed)?;
-        let program = if typed { &skeleton.progs.syscall_enter } else { &skeleton.progs.syscall_enter_raw };
-        Ok(Self {
-            tracked: MapHandle::try_from(&skeleton.maps.tracked).map_err(failed)?,
-            profiles: MapHandle::try_from(&skeleton.maps.profiles).map_err(failed)?,
-            slots: std::collections::HashMap::new(),
-            free: (0..PROFILES_MAX).rev().collect(),
-            _link: program.attach().map_err(failed)?,
-        })
+        let program = if typed { "syscall_enter" } else { "syscall_enter_raw" };
+        for mut twin in open.progs_mut() {
+            let wanted = twin.name() == program;
+            twin.set_autoload(wanted);
+        }
+        let object = open.load().map_err(failed)?;
+        let profiles = object.maps().find(|map| map.name() == "profiles");
+        let profiles = profiles.ok_or(KernelError::Absent("profiles"))?;
+        let profiles = MapHandle::try_from(&profiles).map_err(failed)?;
+        Ok(Self { object, program, profiles, tracked: HashSet::new(), attached: None })
     }
 
-    fn clear(&self, slot: u32) -> Result<(), KernelError> {
-        let failed = |source| KernelError::Core { name: "profiles", source };
+    fn count(&mut self, cgroup_id: u64) -> Result<(), KernelError> {
+        let failed = super::or_full("profiles", "syscall profiles", PROFILES_MAX);
         let cpus = libbpf_rs::num_possible_cpus().map_err(failed)?;
         let zeros = vec![vec![0; SYSCALLS * 8]; cpus];
-        self.profiles.update_percpu(&slot.to_ne_bytes(), &zeros, MapFlags::ANY).map_err(failed)
+        self.profiles.update_percpu(&cgroup_id.to_ne_bytes(), &zeros, MapFlags::ANY).map_err(failed)?;
+        if self.attached.is_none() {
+            let program = self.object.progs_mut().find(|program| program.name() == self.program);
+            let program = program.ok_or(KernelError::Absent("syscall_enter"))?;
+            let failed = |source| KernelError::Core { name: self.program, source };
+            self.attached = Some(program.attach().map_err(failed)?);
+        }
+        Ok(())
     }
 }

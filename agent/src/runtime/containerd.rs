@@ -40,6 +40,7 @@ use super::{
     Adopted, Cgroup, CgroupTree, Created, ImageInfo, ImageRef, InstanceId, InstanceSpec, InstanceState,
     Phase, Runtime, RuntimeError, RuntimeEvent, Usage,
 };
+use crate::clock::timed;
 
 mod call;
 mod events;
@@ -350,11 +351,13 @@ impl Runtime for Containerd {
     }
 
     async fn prepare(&self, spec: &InstanceSpec) -> Result<Prepared, RuntimeError> {
-        let mut clock = Clock::start();
-        let image = self.images.get(&spec.image).await?;
-        clock.lap(Phase::Image);
-        self.take_lease(&spec.id).await?;
-        clock.lap(Phase::Lease);
+        let (image, lease) =
+            tokio::join!(timed(self.images.get(&spec.image)), timed(self.take_lease(&spec.id)));
+        let ((image, looking), (leased, leasing)) = (image, lease);
+        // Without the lease the name is another's: nothing of it is to be removed.
+        leased?;
+        let image = self.or_remove(&spec.id, image).await?;
+        let mut clock = Clock::after([(Phase::Image, looking), (Phase::Lease, leasing)]);
         let prepared = self.prepare_leased(spec, &image, &mut clock).await;
         let rootfs = self.or_remove(&spec.id, prepared).await?;
         Ok(Prepared { id: spec.id.clone(), rootfs, phases: clock.laps })
@@ -362,7 +365,7 @@ impl Runtime for Containerd {
 
     async fn create(&self, prepared: Prepared) -> Result<Created, RuntimeError> {
         let Prepared { id, rootfs, mut phases } = prepared;
-        let mut clock = Clock::start();
+        let mut clock = Clock::after([]);
         let created = self.create_task(&id, rootfs).await;
         let (pid, cgroup) = self.or_remove(&id, created).await?;
         clock.lap(Phase::Task);
@@ -476,8 +479,8 @@ struct Clock {
 }
 
 impl Clock {
-    fn start() -> Self {
-        Self { last: Instant::now(), laps: Vec::with_capacity(5) }
+    fn after<const STEPS: usize>(laps: [(Phase, Duration); STEPS]) -> Self {
+        Self { last: Instant::now(), laps: laps.into() }
     }
 
     fn lap(&mut self, phase: Phase) {

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::driver::{Report, Tools};
 use super::network::Attachment;
+use crate::clock::timed;
 use crate::config::Segment;
 use crate::metrics;
 use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, RuntimeError};
@@ -73,12 +74,19 @@ pub(super) async fn make<R: Runtime>(
     let attachment = tools.network.reserve(name).map_err(Unmade::failed)?;
     let spec = spec(rules, name, graph, &attachment);
     let until = began + rules.start_timeout;
-    // The process alone needs the network: everything before it is made meanwhile.
-    let (attached, prepared) =
-        tokio::join!(tools.network.attach(name), again(tools, name, until, || tools.runtime.prepare(&spec)),);
-    attached.map_err(Unmade::failed)?;
-    let prepared = prepared.map_err(Unmade::failed)?;
-    let made = tools.runtime.create(prepared).await.map_err(Unmade::lost_or_failed)?;
+    // The process alone needs the namespace, and its program alone what is in it: all else is made meanwhile.
+    let (namespace, prepared) = tokio::join!(
+        timed(tools.network.enter(name)),
+        again(tools, name, until, || tools.runtime.prepare(&spec)),
+    );
+    let (namespace, entered) = namespace;
+    let (namespace, prepared) = (namespace.map_err(Unmade::failed)?, prepared.map_err(Unmade::failed)?);
+    let (furnished, made) =
+        tokio::join!(timed(tools.network.furnish(namespace)), tools.runtime.create(prepared));
+    let made = made.map_err(Unmade::lost_or_failed)?;
+    let (furnished, furnishing) = furnished;
+    furnished.map_err(Unmade::failed)?;
+    metrics::phase(&rules.name, "network", entered + furnishing);
     for (phase, took) in &made.phases {
         metrics::phase(&rules.name, phase.name(), *took);
     }
@@ -86,7 +94,9 @@ pub(super) async fn make<R: Runtime>(
     watch(tools, instance, segment, name, &made.cgroup, address);
     // The driver outlives its tasks; if it is gone the process ends, and the next start adopts or removes.
     let _ = created.send(Report::Created { instance, address, cgroup: made.cgroup, pid: made.pid }).await;
-    tools.runtime.start(name).await.map_err(Unmade::lost_or_failed)?;
+    let (started, starting) = timed(tools.runtime.start(name)).await;
+    started.map_err(Unmade::lost_or_failed)?;
+    metrics::phase(&rules.name, "start", starting);
     metrics::created(&rules.name, began.elapsed());
     Ok(())
 }

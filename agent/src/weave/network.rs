@@ -70,6 +70,14 @@ pub struct Attachment {
     pub veth: String,
 }
 
+/// A network namespace that was made and has nothing in it yet.
+#[derive(Debug)]
+pub struct Namespace {
+    inside: Handle,
+    netns: OwnedFd,
+    ip: Ipv4Addr,
+}
+
 /// Why the network of an instance cannot be made or taken away.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
@@ -158,7 +166,7 @@ struct Leases {
 #[derive(Debug)]
 struct Lease {
     ip: Ipv4Addr,
-    /// Keeps the namespace until the instance's own processes do; nothing before it is attached. `None` for one that
+    /// Keeps the namespace until the instance's own processes do; nothing before it is made. `None` for one that
     /// an earlier agent attached.
     netns: Option<OwnedFd>,
 }
@@ -212,15 +220,27 @@ impl Network {
         Ok(Attachment { netns, ip, veth: veth_of(ip) })
     }
 
-    /// Makes what was reserved. A failure, or a future dropped half-way, is cleaned up by [`Network::detach`].
+    /// Makes the namespace that was reserved: what the container runtime needs to make a process in it. Nothing is in it
+    /// before [`Network::furnish`].
     ///
     /// # Errors
     /// What the kernel said.
-    pub async fn attach(&self, id: &InstanceId) -> Result<(), NetworkError> {
+    pub async fn enter(&self, id: &InstanceId) -> Result<Namespace, NetworkError> {
         let reserved = self.leases().by_instance.get(id).map(|lease| lease.ip);
         let ip = reserved.ok_or_else(|| namespace("attach", id, io::ErrorKind::NotFound.into()))?;
+        let (inside, netns) = make_namespace(&veth_of(ip)).await?;
+        self.hand_over(id, &netns)?;
+        Ok(Namespace { inside, netns, ip })
+    }
+
+    /// Gives a namespace its link to the bridge, its address and its route; to be done before a program runs in it. A
+    /// failure, or a future dropped half-way, is cleaned up by [`Network::detach`].
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub async fn furnish(&self, made: Namespace) -> Result<(), NetworkError> {
+        let Namespace { inside, netns, ip } = made;
         let veth = veth_of(ip);
-        let (inside, netns) = make_namespace(&veth).await?;
         let peer = LinkMessageBuilder::<LinkUnspec>::new()
             .name(INSTANCE_LINK)
             .address(mac_of(ip))
@@ -234,8 +254,7 @@ impl Network {
         // A pair of that name can only be a leftover: the address in it is ours.
         delete_link(&self.handle, &veth).await?;
         netlink("make the pair", &veth, self.handle.link().add(pair).execute()).await?;
-        self.configure_inside(&inside, ip, &veth).await?;
-        self.hand_over(id, &netns)
+        self.configure_inside(&inside, ip, &veth).await
     }
 
     /// Puts the namespace where the container runtime looks for it: in the place of what was reserved.
