@@ -70,19 +70,27 @@ fn a_kill_under_load_fails_no_request_and_the_next_agent_takes_over() -> Result<
 
 #[test]
 fn instances_that_the_configuration_no_longer_has_are_removed_and_the_others_kept() -> Result<()> {
-    let mut agent = shop("config", &["kept", "dropped", "changed"])?.fixture("shop/any:2")?.start()?;
+    let changed = ["image", "env", "limits"];
+    let all = ["kept", "dropped", changed[0], changed[1], changed[2]];
+    let mut agent = shop("config", &all)?.fixture("shop/any:2")?.start()?;
     let caller = agent.caller()?;
-    for segment in ["kept", "dropped", "changed"] {
+    for segment in all {
         assert_eq!(caller.send(&get(&agent, segment))?.status, 200);
     }
     agent.kill9()?;
-    let changed = Segment::new("changed", "shop/any:2");
-    agent.configure(|builder| builder.without("dropped").without("changed").segment(changed));
+    agent.configure(|builder| {
+        let builder = ["dropped"].iter().chain(&changed).fold(builder, |builder, name| builder.without(name));
+        let builder = builder.segment(Segment::new("image", "shop/any:2"));
+        let builder = builder.segment(Segment::new("env", "shop/any:1").env("MODE", "other"));
+        builder.segment(Segment::new("limits", "shop/any:1").limits(96, 0.7))
+    });
     agent.start_again()?;
     assert_eq!(adopted(&agent)?, ["kept"]);
     assert_nothing_astray(&agent)?;
-    let reply = caller.send(&get(&agent, "changed"))?;
-    assert!(reply.status == 200 && reply.body.contains("\"requests\":1,"), "{reply:?}");
+    for segment in changed {
+        let reply = caller.send(&get(&agent, segment))?;
+        assert!(reply.status == 200 && reply.body.contains("\"requests\":1,"), "{segment}: {reply:?}");
+    }
     agent.stop()
 }
 

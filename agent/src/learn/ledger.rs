@@ -123,6 +123,7 @@ struct Claim {
     forecast: u64,
     segment: usize,
     asker: Asker,
+    since_ms: u64,
     instance: u64,
     deadline_ms: u64,
     verdict: Option<(Verdict, f64)>,
@@ -167,7 +168,7 @@ impl Ledger {
             self.cold_ms[segment] += (waited_ms - self.cold_ms[segment]) * 0.2;
         }
         self.totals[segment].requests[outcome as usize] += 1;
-        self.resolve(segment, asker, way, outcome);
+        self.resolve(segment, asker, way, outcome, at_ms);
         outcome
     }
 
@@ -187,7 +188,9 @@ impl Ledger {
         }
     }
 
-    fn resolve(&mut self, segment: usize, asker: Option<Asker>, way: Way, outcome: Outcome) {
+    /// Closes every claim that expected this request: a step that several forecasts named came for all of them. What it
+    /// saved, it saved once.
+    fn resolve(&mut self, segment: usize, asker: Option<Asker>, way: Way, outcome: Outcome, at_ms: u64) {
         let cold_ms = self.cold_ms[segment];
         let (verdict, saved_ms) = match (outcome, way) {
             (Outcome::Hit, _) => (Verdict::Hit, cold_ms),
@@ -197,10 +200,13 @@ impl Ledger {
             }
             _ => (Verdict::Late, 0.0),
         };
-        let open = |claim: &&mut Claim| claim.segment == segment && claim.verdict.is_none();
-        let mut claims = self.claims.iter_mut().filter(open);
-        if let Some(claim) = claims.find(|claim| Some(claim.asker) == asker) {
-            claim.verdict = Some((verdict, saved_ms));
+        // The request that gave rise to a forecast is not the one that it expects.
+        let expected = |claim: &&mut Claim| {
+            claim.segment == segment && Some(claim.asker) == asker && claim.since_ms < at_ms
+        };
+        let open = self.claims.iter_mut().filter(|claim| claim.verdict.is_none()).filter(expected);
+        for (nth, claim) in open.enumerate() {
+            claim.verdict = Some((verdict, if nth == 0 { saved_ms } else { 0.0 }));
         }
         self.totals[segment].saved_ms += saved_ms;
     }
@@ -208,7 +214,7 @@ impl Ledger {
     /// Books what the weaver did.
     pub fn note(&mut self, note: &Note) {
         match *note {
-            Note::Claimed { forecast, segment, asker, instance, fresh, deadline_ms } => {
+            Note::Claimed { forecast, segment, asker, since_ms, instance, fresh, deadline_ms } => {
                 let cost_mb_s = if fresh { None } else { Some(0.0) };
                 if self.claims.len() >= CLAIMS_MAX {
                     self.claims[0].verdict.get_or_insert((Verdict::Waste, 0.0));
@@ -219,6 +225,7 @@ impl Ledger {
                     forecast,
                     segment,
                     asker,
+                    since_ms,
                     instance,
                     deadline_ms,
                     verdict,
@@ -274,9 +281,16 @@ mod tests {
     const USER: Asker = Asker::Principal(7);
 
     fn claimed(ledger: &mut Ledger, forecast: u64, fresh: bool) {
-        let note =
-            Note::Claimed { forecast, segment: 0, asker: USER, instance: 1, fresh, deadline_ms: 5_000 };
-        ledger.note(&note);
+        let (since_ms, deadline_ms) = (2_000, 5_000);
+        ledger.note(&Note::Claimed {
+            forecast,
+            segment: 0,
+            asker: USER,
+            since_ms,
+            instance: 1,
+            fresh,
+            deadline_ms,
+        });
     }
 
     fn spent(idle_mb_s: f64, used: bool) -> Note {
@@ -327,6 +341,28 @@ mod tests {
         let lessons = ledger.close(6_200);
         assert_eq!((lessons[0].verdict, lessons[0].cost_mb_s), (Verdict::Waste, 40.0));
         assert_eq!(ledger.totals()[0].wasted_mb_s, 40.0);
+    }
+
+    #[test]
+    fn one_request_answers_all_forecasts_that_named_it_and_saves_its_time_once() {
+        let mut ledger = Ledger::new(1, 1_000);
+        claimed(&mut ledger, 1, true);
+        claimed(&mut ledger, 2, false);
+        ledger.request(0, Some(USER), Way::Direct { instance: 1 }, 3_000);
+        ledger.note(&spent(1.0, true));
+        let lessons = ledger.close(3_000);
+        let verdicts: Vec<_> = lessons.iter().map(|l| (l.forecast, l.verdict, l.saved_ms > 0.0)).collect();
+        assert_eq!(verdicts, [(1, Verdict::Hit, true), (2, Verdict::Hit, false)]);
+    }
+
+    #[test]
+    fn the_request_that_gave_rise_to_a_forecast_does_not_fulfil_it() {
+        let mut ledger = Ledger::new(1, 1_000);
+        claimed(&mut ledger, 1, false);
+        ledger.request(0, Some(USER), Way::Direct { instance: 1 }, 2_000);
+        assert_eq!(ledger.close(2_000), [], "it is still expected");
+        ledger.request(0, Some(USER), Way::Direct { instance: 1 }, 2_500);
+        assert_eq!(ledger.close(2_500)[0].verdict, Verdict::Hit);
     }
 
     #[test]

@@ -193,7 +193,8 @@ impl Learn {
         };
         if let (Some(instance), Some(asker)) = (instance, asker) {
             // The weaver's queue is drained as fast as it fills; if it is full, expiry goes by connections alone.
-            if self.weave.try_send(driver::Message::Input(Input::Served { instance, asker })).is_err() {
+            let served = Input::Served { instance, asker, at_ms: at_ms as u64 };
+            if self.weave.try_send(driver::Message::Input(served)).is_err() {
                 metrics::dropped("weave");
             }
         }

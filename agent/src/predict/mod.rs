@@ -199,7 +199,7 @@ impl Predict {
             self.explanation =
                 candidates.iter().map(|candidate| self.in_words(&model.explain(candidate))).collect();
         }
-        let forecast = Forecast { id: self.next, trigger: segment, path };
+        let forecast = Forecast { id: self.next, trigger: segment, at_ms: trigger.at_ms, path };
         self.next += 1;
         metrics::forecast();
         if self.learn.try_send(learn::Message::Forecast(forecast.clone(), self.clock.exact_ms())).is_err() {

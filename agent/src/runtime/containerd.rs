@@ -63,6 +63,7 @@ pub const SEGMENT_LABEL: &str = "io.weft/segment";
 pub const GRAPH_LABEL: &str = "io.weft/graph";
 const NETNS_LABEL: &str = "io.weft/netns";
 const IP_LABEL: &str = "io.weft/ip";
+const MADE_FROM_LABEL: &str = "io.weft/made-from";
 
 /// Which containerd, and how weft uses it.
 #[derive(Debug, Clone)]
@@ -202,7 +203,7 @@ impl Containerd {
             // imported anew since.
             Err(failure) if failure.is(Code::NotFound) => {
                 self.images.forget(image);
-                let image = self.images.get(&spec.image).await?;
+                let image = self.images.get(&spec.recipe.image).await?;
                 Ok(self.prepare_on(spec, &image.chain_id).await?)
             }
             other => Ok(other?),
@@ -225,13 +226,13 @@ impl Containerd {
     }
 
     async fn create_container(&self, spec: &InstanceSpec, image: &ImageInfo) -> Result<(), RuntimeError> {
-        let broken = |fault| RuntimeError::ImageBroken { image: spec.image.clone(), fault };
+        let broken = |fault| RuntimeError::ImageBroken { image: spec.recipe.image.clone(), fault };
         let runtime_spec = spec::runtime_spec(spec, image, &self.config.cgroup_parent).map_err(broken)?;
         let id = spec.id.as_str();
         let container = Container {
             id: id.to_owned(),
-            labels: labels(spec),
-            image: spec.image.to_string(),
+            labels: labels(spec, image),
+            image: spec.recipe.image.to_string(),
             runtime: Some(ShimRuntime { name: SHIM.to_owned(), options: self.shim_options() }),
             spec: Some(Any {
                 type_url: "types.containerd.io/opencontainers/runtime-spec/1/Spec".to_owned(),
@@ -326,7 +327,7 @@ impl Containerd {
             id,
             segment: labels.remove(SEGMENT_LABEL).unwrap_or_default(),
             graph: labels.remove(GRAPH_LABEL),
-            image: ImageRef::new(container.image),
+            made_from: labels.remove(MADE_FROM_LABEL).unwrap_or_default(),
             state,
             pid,
             // A process that ended just now is one the next event tells of.
@@ -352,7 +353,7 @@ impl Runtime for Containerd {
 
     async fn prepare(&self, spec: &InstanceSpec) -> Result<Prepared, RuntimeError> {
         let (image, lease) =
-            tokio::join!(timed(self.images.get(&spec.image)), timed(self.take_lease(&spec.id)));
+            tokio::join!(timed(self.images.get(&spec.recipe.image)), timed(self.take_lease(&spec.id)));
         let ((image, looking), (leased, leasing)) = (image, lease);
         // Without the lease the name is another's: nothing of it is to be removed.
         leased?;
@@ -452,12 +453,13 @@ async fn containers_and_tasks(door: &Door) -> Result<(Vec<Container>, Vec<Proces
     Ok((containers.containers, tasks.tasks))
 }
 
-fn labels(spec: &InstanceSpec) -> HashMap<String, String> {
+fn labels(spec: &InstanceSpec, image: &ImageInfo) -> HashMap<String, String> {
     let mut labels = HashMap::from([
         (INSTANCE_LABEL.to_owned(), spec.id.to_string()),
         (SEGMENT_LABEL.to_owned(), spec.segment.clone()),
         (NETNS_LABEL.to_owned(), spec.netns.display().to_string()),
         (IP_LABEL.to_owned(), spec.ip.to_string()),
+        (MADE_FROM_LABEL.to_owned(), spec.recipe.fingerprint(&image.digest)),
     ]);
     labels.extend(spec.graph.clone().map(|graph| (GRAPH_LABEL.to_owned(), graph)));
     labels

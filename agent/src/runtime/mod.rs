@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 pub mod cgroup;
@@ -140,7 +141,7 @@ pub struct InvalidInstanceId {
 }
 
 /// The name of an image as containerd's image list has it, e.g. `shop/cart:1` or `docker.io/library/redis:7`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct ImageRef(Box<str>);
 
 impl ImageRef {
@@ -192,11 +193,20 @@ pub struct InstanceSpec {
     /// The segment it runs.
     pub segment: String,
     /// The image to run.
-    pub image: ImageRef,
+    pub recipe: Recipe,
     /// Its network namespace, made beforehand (`weave::network`).
     pub netns: PathBuf,
     /// Its address in there; kept for adoption.
     pub ip: Ipv4Addr,
+    /// What the instance takes for its own name.
+    pub hostname: String,
+}
+
+/// What all instances of a segment are made from.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Recipe {
+    /// The image.
+    pub image: ImageRef,
     /// Hard limit.
     pub memory_bytes: u64,
     /// Hard limit, in thousandths of a processor.
@@ -205,8 +215,16 @@ pub struct InstanceSpec {
     pub env: Vec<(String, String)>,
     /// Replaces the image's entrypoint and arguments.
     pub args: Option<Vec<String>>,
-    /// What the instance takes for its own name.
-    pub hostname: String,
+}
+
+impl Recipe {
+    /// Names the recipe with the very image that `digest` is: another one whenever an instance made now would differ.
+    pub fn fingerprint(&self, digest: &str) -> String {
+        // Texts and numbers can always be written as JSON.
+        let recipe = serde_json::to_vec(&(self, digest)).unwrap_or_default();
+        let hash: [u8; 32] = Sha256::digest(recipe).into();
+        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// A made instance that does not run yet.
@@ -257,8 +275,8 @@ pub struct Adopted {
     pub segment: String,
     /// The execution graph it was made for.
     pub graph: Option<String>,
-    /// The image it runs.
-    pub image: ImageRef,
+    /// The fingerprint of the [`Recipe`] that it was made from.
+    pub made_from: String,
     /// How far it has come.
     pub state: InstanceState,
     /// First process; 0 unless created or running.

@@ -1,5 +1,5 @@
-//! What an earlier agent left. In: the runtime's list of weft's instances. Out: those that still serve a segment as it
-//! is configured now, each asked whether it accepts; everything else is removed. Networks go the same way.
+//! What an earlier agent left. In: the runtime's list of weft's instances. Out: those that are what would be made
+//! for their segment now, each asked whether it accepts; everything else is removed. Networks go the same way.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::driver::Found;
+use super::make::recipe;
 use super::network::Network;
-use crate::config::Config;
+use crate::config::{Config, Segment};
 use crate::runtime::{Adopted, InstanceId, InstanceState, Runtime, RuntimeError};
 
 /// How long an instance from before may take to accept a connection.
@@ -31,7 +32,7 @@ pub async fn take_over<R: Runtime>(
 ) -> Result<Vec<Found>, RuntimeError> {
     let (mut found, mut kept) = (Vec::new(), Vec::new());
     for instance in runtime.list().await? {
-        match serving(config, &instance).await {
+        match serving(config, runtime.as_ref(), network, &instance).await {
             Some(one) => {
                 tracing::info!(instance = %one.name, "an instance from before is taken over");
                 kept.extend(instance.ip.map(|ip| (instance.id, ip)));
@@ -60,17 +61,29 @@ pub async fn take_over_later<R: Runtime>(config: &Config, runtime: &Arc<R>, netw
     }
 }
 
-async fn serving(config: &Config, instance: &Adopted) -> Option<Found> {
+async fn serving<R: Runtime>(
+    config: &Config,
+    runtime: &R,
+    network: &Network,
+    instance: &Adopted,
+) -> Option<Found> {
     let segment = config.segments.iter().position(|segment| segment.name == instance.segment)?;
     let rules = &config.segments[segment];
-    if instance.state != InstanceState::Running || instance.image.as_str() != rules.image {
+    let (ip, cgroup) = (instance.ip.filter(|ip| network.has(*ip))?, instance.cgroup.clone()?);
+    if instance.state != InstanceState::Running || !is_as_configured(rules, runtime, instance).await {
         return None;
     }
-    let (ip, cgroup) = (instance.ip?, instance.cgroup.clone()?);
     let address = SocketAddr::from((ip, rules.port));
     let dialled = timeout(ACCEPT, TcpStream::connect(address)).await;
     let accepts = matches!(dialled, Ok(Ok(_)));
     accepts.then(|| Found { name: instance.id.clone(), segment, address, cgroup, pid: instance.pid })
+}
+
+/// Whether it is what would be made now, down to the very image: its name may have been imported anew.
+async fn is_as_configured<R: Runtime>(rules: &Segment, runtime: &R, instance: &Adopted) -> bool {
+    let recipe = recipe(rules);
+    let image = runtime.image(&recipe.image).await;
+    image.is_ok_and(|image| recipe.fingerprint(&image.digest) == instance.made_from)
 }
 
 async fn remove<R: Runtime>(runtime: Arc<R>, id: InstanceId) {

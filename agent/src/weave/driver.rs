@@ -291,7 +291,11 @@ impl<R: Runtime> Driver<R> {
     fn create(&mut self, instance: u64, name: &str, segment: usize, graph: Option<u64>) {
         let name = match InstanceId::new(name) {
             Ok(name) => name,
-            Err(error) => return self.feed(Input::Failed { instance, cause: error.to_string() }),
+            Err(error) => {
+                // Nothing of it was begun.
+                self.feed(Input::Failed { instance, cause: error.to_string() });
+                return self.feed(Input::Removed { instance });
+            }
         };
         let making = Arc::new(tokio::sync::Mutex::new(()));
         let standing = Standing {

@@ -42,6 +42,8 @@ pub struct Node {
     pub forecast: u64,
     /// Who is expected to ask.
     pub asker: Asker,
+    /// When the request came that gave rise to the forecast.
+    pub since_ms: u64,
     /// The forecast's confidence.
     pub confidence: f64,
     /// What making it is worth: latency saved per memory-time wasted, expected.
@@ -62,9 +64,15 @@ impl Node {
         self.deadline_ms <= now_ms
     }
 
+    /// Whether a request is the one that is expected. The one that gave rise to the forecast is not, though a segment may
+    /// follow itself.
+    pub(super) fn expects(&self, segment: usize, asker: Asker, at_ms: u64) -> bool {
+        !self.used && self.segment == segment && self.asker == asker && self.since_ms < at_ms
+    }
+
     pub(super) fn claim(&self, instance: u64, fresh: bool) -> Note {
-        let Self { forecast, segment, asker, deadline_ms, .. } = *self;
-        Note::Claimed { forecast, segment, asker, instance, fresh, deadline_ms }
+        let Self { forecast, segment, asker, since_ms, deadline_ms, .. } = *self;
+        Note::Claimed { forecast, segment, asker, since_ms, instance, fresh, deadline_ms }
     }
 }
 

@@ -12,7 +12,7 @@ use super::network::Attachment;
 use crate::clock::timed;
 use crate::config::Segment;
 use crate::metrics;
-use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Runtime, RuntimeError};
+use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Recipe, Runtime, RuntimeError};
 
 /// Pause before another try while containerd does not answer.
 const RETRY: Duration = Duration::from_millis(100);
@@ -106,14 +106,21 @@ fn spec(rules: &Segment, name: &InstanceId, graph: Option<String>, attachment: &
         id: name.clone(),
         graph,
         segment: rules.name.clone(),
-        image: ImageRef::new(rules.image.clone()),
+        recipe: recipe(rules),
         netns: attachment.netns.clone(),
         ip: attachment.ip,
+        hostname: name.to_string(),
+    }
+}
+
+/// What every instance of a segment is made from.
+pub(super) fn recipe(rules: &Segment) -> Recipe {
+    Recipe {
+        image: ImageRef::new(rules.image.clone()),
         memory_bytes: rules.limits.memory.0,
         cpu_millis: (rules.limits.cpu * 1000.0).ceil() as u32,
         env: rules.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         args: None,
-        hostname: name.to_string(),
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Forecast {
     pub id: u64,
     /// The segment whose request gave rise to it.
     pub trigger: usize,
+    /// When that request came: what it expects comes later.
+    pub at_ms: u64,
     /// Ranked, likeliest first.
     pub path: Vec<Step>,
 }
@@ -123,6 +125,8 @@ pub enum Input {
         instance: u64,
         /// Who asked.
         asker: Asker,
+        /// When it came.
+        at_ms: u64,
     },
     /// An instance from before the agent's start, which listens.
     Adopted {
@@ -253,6 +257,8 @@ pub enum Note {
         segment: usize,
         /// Who is expected to ask.
         asker: Asker,
+        /// When the request came that gave rise to the forecast.
+        since_ms: u64,
         /// The instance that covers it.
         instance: u64,
         /// Whether it was made for this step.

@@ -280,6 +280,11 @@ impl Network {
         Ok(())
     }
 
+    /// Whether an instance can have this address.
+    pub fn has(&self, ip: Ipv4Addr) -> bool {
+        self.config.instance_addresses().contains(&ip.to_bits())
+    }
+
     /// Takes over the networks that an earlier agent made for instances which still live. Those of all others end with
     /// their processes. To be called once, before the first [`Network::reserve`].
     ///
@@ -291,8 +296,7 @@ impl Network {
     ) -> Result<(), NetworkError> {
         let mut leases = self.leases();
         for (id, ip) in living {
-            if !self.config.instance_addresses().contains(&ip.to_bits()) || !leases.taken.insert(ip.to_bits())
-            {
+            if !self.has(ip) || !leases.taken.insert(ip.to_bits()) {
                 return Err(NetworkError::Address { id, ip });
             }
             leases.by_instance.insert(id, Lease { ip, netns: None });

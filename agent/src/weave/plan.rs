@@ -48,7 +48,7 @@ impl Weaver {
         if picks.is_empty() {
             return;
         }
-        let nodes = self.nodes(forecast.id, &picks, now_ms);
+        let nodes = self.nodes(forecast, &picks, now_ms);
         let graph = match self.graph_that_begins_alike(&nodes, now_ms) {
             Some(number) => self.join(number, nodes, now_ms),
             None if self.graphs.len() < GRAPHS_MAX => self.begin(nodes, now_ms),
@@ -72,7 +72,7 @@ impl Weaver {
             && step.segment < self.rules.segments.len()
     }
 
-    fn nodes(&self, forecast: u64, picks: &[&Step], now_ms: u64) -> Vec<Node> {
+    fn nodes(&self, forecast: &Forecast, picks: &[&Step], now_ms: u64) -> Vec<Node> {
         let mut nodes: Vec<Node> = Vec::new();
         for step in picks.iter().take(NODES_MAX) {
             if nodes.iter().any(|node| node.segment == step.segment && node.asker == step.asker) {
@@ -86,8 +86,9 @@ impl Weaver {
             let lead_ms = (2.0 * cold_ms) as u64 + SLACK_MS;
             nodes.push(Node {
                 segment: step.segment,
-                forecast,
+                forecast: forecast.id,
                 asker: step.asker,
+                since_ms: forecast.at_ms,
                 confidence,
                 worth: confidence * cold_ms / (memory_mb * window_ms as f64 / 1000.0),
                 start_ms: now_ms + (step.expected_ms / 2).saturating_sub(lead_ms),

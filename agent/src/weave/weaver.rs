@@ -132,7 +132,7 @@ impl Weaver {
             Input::Failed { instance, cause } => self.failed(instance, &cause, now_ms),
             Input::Lost { instance } => self.lost(instance, now_ms),
             Input::Removed { instance } => self.removed(instance, now_ms),
-            Input::Served { instance, asker } => self.served(instance, asker, now_ms),
+            Input::Served { instance, asker, at_ms } => self.served(instance, asker, at_ms, now_ms),
             Input::Adopted { name, segment, address, cgroup_id } => {
                 self.adopted(name, segment, address, cgroup_id, now_ms);
             }
@@ -176,7 +176,7 @@ impl Weaver {
         let name = format!("{}-{}-{number}", self.rules.segments[segment].name, self.rules.epoch);
         self.instances.insert(number, Instance::new(number, name.clone(), segment, origin, now_ms));
         self.actions.push(Action::Create { instance: number, name, segment, graph });
-        self.note_instance(number, if origin == Origin::Demand { "demand" } else { "forecast" });
+        self.note_of_graph(number, graph, if origin == Origin::Demand { "demand" } else { "forecast" });
         number
     }
 
@@ -241,7 +241,7 @@ impl Weaver {
         }
     }
 
-    fn served(&mut self, number: u64, asker: Asker, now_ms: u64) {
+    fn served(&mut self, number: u64, asker: Asker, at_ms: u64, now_ms: u64) {
         let Some(instance) = self.instances.get_mut(&number) else { return };
         instance.uses += 1;
         let segment = instance.segment;
@@ -251,9 +251,7 @@ impl Weaver {
             self.proved(number);
         }
         for graph in self.graphs.values_mut() {
-            let expected =
-                |node: &&mut super::Node| node.segment == segment && node.asker == asker && !node.used;
-            if let Some(node) = graph.nodes.iter_mut().find(expected) {
+            if let Some(node) = graph.nodes.iter_mut().find(|node| node.expects(segment, asker, at_ms)) {
                 node.used = true;
                 node.deadline_ms = now_ms;
             }
@@ -311,9 +309,13 @@ impl Weaver {
     }
 
     pub(super) fn note_instance(&mut self, number: u64, cause: &'static str) {
-        let Some(instance) = self.instances.get(&number) else { return };
         let holds = |graph: &&Graph| graph.nodes.iter().any(|node| node.instance == Some(number));
         let graph = self.graphs.values().find(holds).map(|graph| graph.number);
+        self.note_of_graph(number, graph, cause);
+    }
+
+    fn note_of_graph(&mut self, number: u64, graph: Option<u64>, cause: &'static str) {
+        let Some(instance) = self.instances.get(&number) else { return };
         let (name, segment, state) = (instance.name.clone(), instance.segment, instance.state);
         self.rerouted = true;
         self.actions.push(Action::Note(Note::Instance {

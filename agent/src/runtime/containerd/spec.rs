@@ -74,9 +74,9 @@ pub(super) fn runtime_spec(
             ],
             "resources": {
                 "devices": [{ "allow": false, "access": "rwm" }],
-                "memory": { "limit": instance.memory_bytes },
+                "memory": { "limit": instance.recipe.memory_bytes },
                 "cpu": {
-                    "quota": u64::from(instance.cpu_millis) * (CPU_PERIOD_US / 1000),
+                    "quota": u64::from(instance.recipe.cpu_millis) * (CPU_PERIOD_US / 1000),
                     "period": CPU_PERIOD_US,
                 },
                 "pids": { "limit": PIDS_MAX },
@@ -91,14 +91,15 @@ pub(super) fn runtime_spec(
 
 fn arguments(instance: &InstanceSpec, image: &ImageInfo) -> Result<Vec<String>, ImageFault> {
     let own = || image.entrypoint.iter().chain(&image.cmd).cloned().collect();
-    let arguments: Vec<_> = instance.args.clone().unwrap_or_else(own);
+    let arguments: Vec<_> = instance.recipe.args.clone().unwrap_or_else(own);
     if arguments.is_empty() { Err(ImageFault::NoProgram) } else { Ok(arguments) }
 }
 
 /// The image's, where the segment sets no other value; PATH as every shell expects it.
 fn environment(instance: &InstanceSpec, image: &ImageInfo) -> Vec<String> {
     let name_of = |line: &str| line.split('=').next().unwrap_or_default().to_owned();
-    let mut lines: Vec<_> = instance.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut lines: Vec<_> =
+        instance.recipe.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     for line in image.env.iter().map(String::as_str).chain([DEFAULT_PATH]) {
         if lines.iter().all(|known| name_of(known) != name_of(line)) {
             lines.push(line.to_owned());
@@ -140,20 +141,26 @@ fn mounts() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::{ImageRef, InstanceId};
+    use crate::runtime::{ImageRef, InstanceId, Recipe};
+
+    fn recipe() -> Recipe {
+        Recipe {
+            image: ImageRef::new("shop/cart:1"),
+            memory_bytes: 64 << 20,
+            cpu_millis: 500,
+            env: vec![("MODE".into(), "shop".into())],
+            args: None,
+        }
+    }
 
     fn instance() -> InstanceSpec {
         InstanceSpec {
             id: InstanceId::new("cart-1").unwrap(),
             graph: None,
             segment: "cart".into(),
-            image: ImageRef::new("shop/cart:1"),
+            recipe: recipe(),
             netns: "/proc/7/fd/12".into(),
             ip: [10, 201, 0, 2].into(),
-            memory_bytes: 64 << 20,
-            cpu_millis: 500,
-            env: vec![("MODE".into(), "shop".into())],
-            args: None,
             hostname: "cart-1".into(),
         }
     }
@@ -179,7 +186,8 @@ mod tests {
         assert_eq!(spec["linux"]["cgroupsPath"], "/weft/cart-1");
         assert_eq!(spec["linux"]["resources"]["cpu"]["quota"], 50_000);
         let args = Some(vec!["/other".into()]);
-        let spec = runtime_spec(&InstanceSpec { args, ..instance() }, &image(), "/weft".as_ref()).unwrap();
+        let recipe = Recipe { args, ..recipe() };
+        let spec = runtime_spec(&InstanceSpec { recipe, ..instance() }, &image(), "/weft".as_ref()).unwrap();
         assert_eq!(spec["process"]["args"], json!(["/other"]));
     }
 

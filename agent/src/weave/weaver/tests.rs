@@ -138,7 +138,8 @@ impl Story {
 
     fn forecast(&mut self, path: Vec<Step>) -> u64 {
         let id = self.number();
-        self.feed(Input::Forecast(Forecast { id, trigger: 0, path }));
+        let at_ms = self.now_ms.saturating_sub(1);
+        self.feed(Input::Forecast(Forecast { id, trigger: 0, at_ms, path }));
         id
     }
 
@@ -159,7 +160,7 @@ impl Story {
     }
 
     fn served(&mut self, instance: u64, asker: Asker) {
-        self.feed(Input::Served { instance, asker });
+        self.feed(Input::Served { instance, asker, at_ms: self.now_ms });
     }
 
     /// An instance of a segment that was made for a request and has none left.

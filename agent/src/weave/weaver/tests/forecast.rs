@@ -36,6 +36,31 @@ fn a_forecast_makes_its_path_and_claims_each_step_once() {
 }
 
 #[test]
+fn an_instance_that_is_made_for_a_graph_says_so_from_its_first_moment() {
+    let mut story = Story::new(rules(1));
+    story.forecast(vec![step(0, 0.9, 100)]);
+    let number = story.graph().number;
+    let made = story.notes().find_map(|note| match note {
+        Note::Instance { state: InstanceState::Creating, graph, .. } => Some(*graph),
+        _ => None,
+    });
+    assert_eq!(made, Some(Some(number)));
+}
+
+#[test]
+fn a_step_is_not_fulfilled_by_the_request_that_gave_rise_to_its_forecast() {
+    let mut story = Story::new(rules(1));
+    let instance = story.warm(0);
+    let at_ms = story.now_ms;
+    let path = vec![step(0, 0.9, 5_000)];
+    story.feed(Input::Forecast(Forecast { id: 77, trigger: 0, at_ms, path }));
+    story.feed(Input::Served { instance, asker: USER, at_ms });
+    assert!(!story.graph().nodes[0].used, "a segment may follow itself");
+    story.feed(Input::Served { instance, asker: USER, at_ms: at_ms + 1 });
+    assert!(story.graph().nodes[0].used);
+}
+
+#[test]
 fn a_step_that_is_far_away_is_made_shortly_before_it_may_come() {
     let mut story = Story::new(rules(1));
     story.forecast(vec![step(0, 0.9, 10_000)]);

@@ -119,7 +119,7 @@ impl Model {
         let instance = u64::from(backend.port());
         assert!(!self.removed.contains(&instance), "the route leads to what is being removed");
         *self.open.entry(instance).or_default() += 1;
-        self.feed(Input::Served { instance, asker });
+        self.feed(Input::Served { instance, asker, at_ms: self.now_ms });
     }
 
     /// The `nth` of the instances with a connection has one less.

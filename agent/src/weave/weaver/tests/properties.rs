@@ -95,8 +95,8 @@ fn any_rules() -> impl Strategy<Value = Rules> {
 fn play(model: &mut Model, happening: Happening) {
     match happening {
         Happening::Forecast(path) => {
-            let id = model.number();
-            model.feed(Input::Forecast(Forecast { id, trigger: 0, path }));
+            let (id, at_ms) = (model.number(), model.now_ms.saturating_sub(1));
+            model.feed(Input::Forecast(Forecast { id, trigger: 0, at_ms, path }));
         }
         Happening::Demand(segment) => model.demand(segment),
         Happening::Dial(segment, nth, asker) => model.dial(segment, nth, asker),
@@ -111,7 +111,7 @@ fn play(model: &mut Model, happening: Happening) {
                 Word::Listening => model.feed(Input::Listening { instance }),
                 Word::Failed => model.feed(Input::Failed { instance, cause: "a stray".into() }),
                 Word::Lost => model.feed(Input::Lost { instance }),
-                Word::Served => model.feed(Input::Served { instance, asker: USER }),
+                Word::Served => model.feed(Input::Served { instance, asker: USER, at_ms: model.now_ms }),
                 Word::Reading => model.stray_reading(instance),
             }
         }
