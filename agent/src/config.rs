@@ -249,7 +249,7 @@ pub struct Limits {
     pub memory: Bytes,
     /// Cores.
     pub cpu: f64,
-    /// Requests that one instance may hold at a time.
+    /// Requests that one instance may hold at a time, counted as connections. Who comes on top gets a further instance, up to 16 of a segment.
     pub concurrency: u32,
 }
 
