@@ -1,7 +1,7 @@
 //! Joins the stages. In: a checked configuration. Out: a running agent, until it is told to end. Everything that can
 //! be refused is refused before the first program is attached.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::capture::{Capture, Containers, Ending, NodeKey};
 use crate::clock::Clock;
-use crate::config::{Confidence, Config, Miss};
+use crate::config::{Confidence, Config, Miss, Segment};
 use crate::control::{self, Control};
 use crate::dispatch::{self, Activator};
 use crate::kernel::{CaptureRing, Kernel, KernelOptions, ListenRing};
@@ -22,10 +22,11 @@ use crate::learn::journal::Journal;
 use crate::learn::store::{Item, Store};
 use crate::learn::trainer::{self, Trainer};
 use crate::learn::{self, Learn};
-use crate::predict::{self, Identities, Outlets, Predict};
+use crate::predict::{self, Outlets, Predict};
 use crate::runtime::containerd::{Containerd, ContainerdConfig};
 use crate::runtime::{ImageRef, Runtime, RuntimeError};
 use crate::scrape::{self, Scrape};
+use crate::segments::{Segments, Served};
 use crate::weave::adopt;
 use crate::weave::driver::{self, Driver, Tools};
 use crate::weave::network::{Network, NetworkConfig};
@@ -60,11 +61,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let network = network(&config).await?;
     let runtime = Arc::new(runtime(&config).await?);
     let kernel = load_kernel(&config)?;
-    let containers = Arc::new(Containers::new(
-        config.segments.len(),
-        &config.containerd.namespace,
-        kernel.syscalls.clone(),
-    ));
+    let containers = Arc::new(Containers::new(&config.containerd.namespace, kernel.syscalls.clone()));
 
     let mut signals = drain::Signals::listen().context("signals")?;
     let (stop, stops) = mpsc::channel(1);
@@ -79,17 +76,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (trainer, model) = Trainer::new(store.clone());
 
     let listeners = listeners(&config, network.gateway())?;
-    let activators: Vec<Option<SocketAddr>> = listeners
-        .iter()
-        .map(|listener| listener.as_ref().and_then(|listener| listener.local_addr().ok()))
-        .collect();
-    let names: Vec<String> = config.segments.iter().map(|segment| segment.name.clone()).collect();
-    let addresses: Vec<SocketAddr> = config.segments.iter().map(|segment| segment.address).collect();
-
-    let weaver = Weaver::new(rules(&config, &activators, &epoch));
+    let segments = Arc::new(Segments::new(served(&config, &listeners)));
+    let weaver = Weaver::new(rules(&config, &segments, &epoch));
     let (knows, known) = watch::channel(false);
     let tools = Tools {
-        config: config.clone(),
+        segments: segments.clone(),
         runtime: runtime.clone(),
         network: network.clone(),
         routes: kernel.routes.clone(),
@@ -101,27 +92,33 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     let mut weaving = Driver::new(weaver, tools, weave_inbox);
     let mut tasks = JoinSet::new();
-    match adopt::take_over(&config, &runtime, &network).await {
+    match adopt::take_over(&segments, &runtime, &network).await {
         Ok(found) => {
             found.into_iter().for_each(|found| weaving.adopt(found));
             knows.send_replace(true);
         }
         Err(error) => {
             tracing::warn!(%error, "containerd does not answer; requests wait for it");
-            tasks.spawn(adopt_later(config.clone(), runtime.clone(), network.clone(), weave.clone(), knows));
+            tasks.spawn(adopt_later(
+                segments.clone(),
+                runtime.clone(),
+                network.clone(),
+                weave.clone(),
+                knows,
+            ));
         }
     }
 
     let keep_alive_ms = config.policy.keep_alive.as_millis() as u64;
     let learning =
-        Learn::new(names.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
-    let identities = Identities::new(names.iter().map(String::as_str));
+        Learn::new(segments.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
     let outlets = Outlets { weave: weave.clone(), learn: learned.clone(), lessons };
-    let predicting = Predict::new(identities, model, containers.clone(), store, outlets, clock);
-    let capture = Capture::new(key, containers.clone(), &addresses, &activators, clock);
+    let predicting = Predict::new(segments.clone(), model, containers.clone(), store, outlets, clock);
+    let capture = Capture::new(key, containers.clone(), segments.clone(), clock);
     let containerd = Arc::new(AtomicBool::new(false));
     let control = Control {
         config: config.clone(),
+        segments: segments.clone(),
         epoch,
         weave: weave.clone(),
         learn: learned.clone(),
@@ -141,12 +138,19 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(read_captures(kernel.captures, capture, predicted.clone(), learned.clone()));
     tasks.spawn(read_listens(kernel.listens, listening));
     tasks.spawn(read_events(runtime.events(), containers, ending));
-    tasks.spawn(unpack(config.clone(), runtime.clone(), known));
-    tasks.spawn(pulse(config.clone(), runtime.clone(), containerd, kernel.counters, weave.clone()));
+    tasks.spawn(unpack(segments.clone(), runtime.clone(), known));
+    tasks.spawn(pulse(
+        config.clone(),
+        segments.clone(),
+        runtime.clone(),
+        containerd,
+        kernel.counters,
+        weave.clone(),
+    ));
     let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
     for (segment, listener) in listeners.into_iter().enumerate() {
         let Some(listener) = listener else { continue };
-        let name = names[segment].as_str().into();
+        let name = segments.name(segment).as_str().into();
         let (weave, learn, own, places) =
             (weave.clone(), learned.clone(), kernel.own.clone(), places.clone());
         tasks.spawn(Activator { segment, name, weave, learn, own, places, clock }.run(listener));
@@ -254,16 +258,17 @@ fn listeners(config: &Config, gateway: std::net::Ipv4Addr) -> anyhow::Result<Vec
     config.segments.iter().map(listen).collect::<Result<_, _>>().context("the activators' listeners")
 }
 
-fn rules(config: &Config, activators: &[Option<SocketAddr>], epoch: &str) -> Rules {
-    let segments = config.segments.iter().zip(activators).map(|(segment, activator)| SegmentRules {
-        name: segment.name.clone(),
-        address: segment.address,
-        activator: *activator,
-        miss: segment.miss,
-        memory_bytes: segment.limits.memory.0,
-        concurrency: segment.limits.concurrency,
-        start_timeout_ms: segment.start_timeout.as_millis() as u64,
-    });
+fn served(config: &Config, listeners: &[Option<TcpListener>]) -> Vec<Served> {
+    let with_activator = |(segment, listener): (&Segment, &Option<TcpListener>)| {
+        let activator = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        Served { segment: Arc::new(segment.clone()), activator, live: true }
+    };
+    config.segments.iter().zip(listeners).map(with_activator).collect()
+}
+
+fn rules(config: &Config, segments: &Segments, epoch: &str) -> Rules {
+    let all = segments.all();
+    let segments = all.iter().map(|served| SegmentRules::of(&served.segment, served.activator));
     Rules {
         segments: segments.collect(),
         memory_bytes: config.budget.memory.0,
@@ -281,13 +286,13 @@ fn rules(config: &Config, activators: &[Option<SocketAddr>], epoch: &str) -> Rul
 
 /// Instances from before, once containerd answers.
 async fn adopt_later(
-    config: Arc<Config>,
+    segments: Arc<Segments>,
     runtime: Arc<Containerd>,
     network: Arc<Network>,
     weave: mpsc::Sender<driver::Message>,
     knows: watch::Sender<bool>,
 ) {
-    let found = adopt::take_over_later(&config, &runtime, &network).await;
+    let found = adopt::take_over_later(&segments, &runtime, &network).await;
     // A driver that is gone adopts nothing, and makes nothing either.
     let _ = weave.send(driver::Message::Adopt(found)).await;
     knows.send_replace(true);
@@ -295,11 +300,11 @@ async fn adopt_later(
 
 /// Unpacks the images ahead of the first request, and says at once which are not there. While containerd does not answer
 /// nothing can be said of them.
-async fn unpack(config: Arc<Config>, runtime: Arc<Containerd>, mut known: watch::Receiver<bool>) {
+async fn unpack(segments: Arc<Segments>, runtime: Arc<Containerd>, mut known: watch::Receiver<bool>) {
     if known.wait_for(|known| *known).await.is_err() {
         return;
     }
-    for segment in &config.segments {
+    for Served { segment, .. } in segments.all().iter() {
         let image = ImageRef::new(segment.image.clone());
         loop {
             match runtime.image(&image).await {
@@ -364,6 +369,7 @@ async fn read_events(
 /// Once a second: is containerd there, what stands, what does the agent cost.
 async fn pulse(
     config: Arc<Config>,
+    segments: Arc<Segments>,
     runtime: Arc<Containerd>,
     containerd: Arc<AtomicBool>,
     counters: crate::kernel::KernelCounters,
@@ -389,8 +395,11 @@ async fn pulse(
         let Ok(view) = answer.await else { return };
         metrics::memory(view.reserved_bytes, config.budget.memory.0);
         metrics::graphs(view.graphs.len());
-        for (index, segment) in config.segments.iter().enumerate() {
-            metrics::instances(&segment.name, view.instances.iter().filter(|i| i.segment == index).count());
+        for (index, served) in segments.all().iter().enumerate().filter(|(_, served)| served.live) {
+            metrics::instances(
+                &served.segment.name,
+                view.instances.iter().filter(|i| i.segment == index).count(),
+            );
         }
     }
 }

@@ -259,6 +259,16 @@ impl Default for Limits {
     }
 }
 
+impl Segment {
+    /// A segment written as the keys of its table.
+    ///
+    /// # Errors
+    /// What the parser says.
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+}
+
 impl Config {
     /// Reads and checks a file, or all `*.toml` of a folder in the order of their names; sections may stand in
     /// any one of them, segments in all.

@@ -23,3 +23,4 @@ pub mod config;
 pub mod drain;
 pub mod metrics;
 pub mod scrape;
+pub mod segments;

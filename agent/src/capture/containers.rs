@@ -55,17 +55,17 @@ pub struct Containers {
     names: RwLock<HashMap<u64, Container>>,
     syscalls: SyscallProfiles,
     /// Counts of instances that are gone, by segment.
-    past: Mutex<Vec<Vec<u64>>>,
+    past: Mutex<HashMap<usize, Vec<u64>>>,
     own_namespace: String,
 }
 
 impl Containers {
-    /// No names yet, for so many segments.
-    pub fn new(segments: usize, own_namespace: &str, syscalls: SyscallProfiles) -> Self {
+    /// No names yet.
+    pub fn new(own_namespace: &str, syscalls: SyscallProfiles) -> Self {
         Self {
             names: RwLock::default(),
             syscalls,
-            past: Mutex::new(vec![vec![0; SYSCALLS]; segments]),
+            past: Mutex::default(),
             own_namespace: own_namespace.to_owned(),
         }
     }
@@ -85,7 +85,8 @@ impl Containers {
         let Some(Container::Instance { segment, .. }) = gone else { return };
         if let Ok(counts) = self.syscalls.read(cgroup_id) {
             let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
-            past[segment].iter_mut().zip(&counts).for_each(|(sum, count)| *sum += count);
+            let sums = past.entry(segment).or_insert_with(|| vec![0; SYSCALLS]);
+            sums.iter_mut().zip(&counts).for_each(|(sum, count)| *sum += count);
         }
         self.syscalls.untrack(cgroup_id);
     }
@@ -146,7 +147,9 @@ impl Containers {
     }
 
     fn counts(&self, segment: usize) -> Vec<u64> {
-        let mut counts = self.past.lock().unwrap_or_else(PoisonError::into_inner)[segment].clone();
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = past.get(&segment).cloned().unwrap_or_else(|| vec![0; SYSCALLS]);
+        drop(past);
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         let of_segment = |container: &Container| matches!(container, Container::Instance { segment: s, .. } if *s == segment);
         for (cgroup_id, _) in names.iter().filter(|(_, container)| of_segment(container)) {

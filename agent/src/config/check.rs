@@ -6,13 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, ConfigError, Segment};
+use crate::segments::SEGMENTS_MAX;
 
 /// Characters of a segment's name: instance names are made from it and must fit a hostname label.
 const NAME_LEN_MAX: usize = 40;
 /// Bytes of an interface name on Linux.
 const INTERFACE_LEN_MAX: usize = 15;
-/// Segments of one node; each has a listener of its own for its misses.
-const SEGMENTS_MAX: usize = 1024;
 
 pub(super) fn value(path: &Path, key: &str, cause: String, remedy: &'static str) -> ConfigError {
     ConfigError::Value { path: path.into(), key: key.into(), cause, remedy }

@@ -11,8 +11,9 @@ use tokio::time::{sleep, timeout};
 use super::driver::Found;
 use super::make::recipe;
 use super::network::Network;
-use crate::config::{Config, Segment};
+use crate::config::Segment;
 use crate::runtime::{Adopted, InstanceId, InstanceState, Runtime, RuntimeError};
+use crate::segments::Segments;
 
 /// How long an instance from before may take to accept a connection.
 const ACCEPT: Duration = Duration::from_secs(1);
@@ -26,13 +27,13 @@ const REMOVE_AGAIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// What the runtime said, as long as it does not list what is there.
 pub async fn take_over<R: Runtime>(
-    config: &Config,
+    segments: &Segments,
     runtime: &Arc<R>,
     network: &Network,
 ) -> Result<Vec<Found>, RuntimeError> {
     let (mut found, mut kept) = (Vec::new(), Vec::new());
     for instance in runtime.list().await? {
-        match serving(config, runtime.as_ref(), network, &instance).await {
+        match serving(segments, runtime.as_ref(), network, &instance).await {
             Some(one) => {
                 tracing::info!(instance = %one.name, "an instance from before is taken over");
                 kept.extend(instance.ip.map(|ip| (instance.id, ip)));
@@ -51,9 +52,13 @@ pub async fn take_over<R: Runtime>(
 }
 
 /// The same for a containerd that is away: waits until it answers.
-pub async fn take_over_later<R: Runtime>(config: &Config, runtime: &Arc<R>, network: &Network) -> Vec<Found> {
+pub async fn take_over_later<R: Runtime>(
+    segments: &Segments,
+    runtime: &Arc<R>,
+    network: &Network,
+) -> Vec<Found> {
     loop {
-        match take_over(config, runtime, network).await {
+        match take_over(segments, runtime, network).await {
             Ok(found) => return found,
             Err(error) => tracing::debug!(%error, "what stands from before is not known yet"),
         }
@@ -62,13 +67,13 @@ pub async fn take_over_later<R: Runtime>(config: &Config, runtime: &Arc<R>, netw
 }
 
 async fn serving<R: Runtime>(
-    config: &Config,
+    segments: &Segments,
     runtime: &R,
     network: &Network,
     instance: &Adopted,
 ) -> Option<Found> {
-    let segment = config.segments.iter().position(|segment| segment.name == instance.segment)?;
-    let rules = &config.segments[segment];
+    let segment = segments.position(&instance.segment)?;
+    let rules = &segments.get(segment);
     let (ip, cgroup) = (instance.ip.filter(|ip| network.has(*ip))?, instance.cgroup.clone()?);
     if instance.state != InstanceState::Running || !is_as_configured(rules, runtime, instance).await {
         return None;

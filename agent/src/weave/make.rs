@@ -60,11 +60,10 @@ pub(super) async fn make<R: Runtime>(
     tools: &Tools<R>,
     instance: u64,
     name: &InstanceId,
-    segment: usize,
+    (segment, rules): (usize, &Segment),
     graph: Option<String>,
     created: mpsc::Sender<Report>,
 ) -> Result<(), Unmade> {
-    let rules = &tools.config.segments[segment];
     let began = Instant::now();
     let mut known = tools.known.clone();
     let known = timeout(rules.start_timeout, known.wait_for(|known| *known));
