@@ -14,6 +14,15 @@ use weft_tests::wait::wait_for;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Tells a thread to stop, also when a test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Does `work` while garbage is collected without a pause, and returns how often it was.
 fn while_collecting(containerd: &PrivateContainerd, work: impl FnOnce() -> Result<()>) -> Result<usize> {
     let (stop, count) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -25,11 +34,12 @@ fn while_collecting(containerd: &PrivateContainerd, work: impl FnOnce() -> Resul
             }
             anyhow::Ok(())
         });
+        let stopping = Stop(&stop);
         let begun = wait_for("the first collection", PATIENCE, || {
             count.load(Ordering::Relaxed) > 0 || collecting.is_finished()
         });
         let worked = begun.and_then(|()| work());
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         collecting.join().map_err(|_| anyhow!("the collector's thread panicked"))??;
         worked.map(|()| count.load(Ordering::Relaxed))
     })
