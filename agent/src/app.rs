@@ -2,6 +2,7 @@
 //! be refused is refused before the first program is attached.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -56,11 +57,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let handle = metrics::install().context("the metrics recorder")?;
     scrape::start(config.agent.metrics, Scrape { handle, ready: ready.clone() })?;
     let socket = control::listen(&config.agent.socket)?;
+    let _path = SocketPath(&config.agent.socket);
     let store = Arc::new(Store::open(&config.agent.state)?);
     let key = node_key(&store)?;
-    let network = network(&config).await?;
-    let runtime = Arc::new(runtime(&config).await?);
+    let runtime = Arc::new(runtime(&config)?);
     let kernel = load_kernel(&config)?;
+    // After what may be refused: the bridge does not go by itself.
+    let (network, listeners) = network_and_listeners(&config).await?;
     let containers = Arc::new(Containers::new(&config.containerd.namespace, kernel.syscalls.clone()));
 
     let mut signals = drain::Signals::listen().context("signals")?;
@@ -75,7 +78,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let journal = Journal::new();
     let (trainer, model) = Trainer::new(store.clone());
 
-    let listeners = listeners(&config, network.gateway())?;
     let segments = Arc::new(Segments::new(served(&config, &listeners)));
     let weaver = Weaver::new(rules(&config, &segments, &epoch));
     let (knows, known) = watch::channel(false);
@@ -168,7 +170,6 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.shutdown().await;
     runtime.leave();
     drop(kernel.links);
-    let _ = std::fs::remove_file(&config.agent.socket);
     if let Some(network) = Arc::into_inner(network) {
         network.close().await.context("the bridge")?;
     }
@@ -210,17 +211,39 @@ fn node_key(store: &Store) -> anyhow::Result<NodeKey> {
     Ok(key)
 }
 
-async fn network(config: &Config) -> anyhow::Result<Arc<Network>> {
+/// Removes the control socket at the agent's end, whatever ends it.
+struct SocketPath<'a>(&'a Path);
+
+impl Drop for SocketPath<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.0);
+    }
+}
+
+/// The bridge, and who listens on it.
+async fn network_and_listeners(config: &Config) -> anyhow::Result<(Arc<Network>, Vec<Option<TcpListener>>)> {
+    let network = network(config).await?;
+    match listeners(config, network.gateway()) {
+        Ok(listeners) => Ok((Arc::new(network), listeners)),
+        Err(error) => {
+            // The first error is the one to be told.
+            let _ = network.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn network(config: &Config) -> anyhow::Result<Network> {
     let subnet = config.network.subnet;
     let settings = NetworkConfig {
         bridge: config.network.bridge.clone(),
         base: subnet.base(),
         prefix_len: subnet.prefix(),
     };
-    Ok(Arc::new(Network::open(settings).await.context("[network]")?))
+    Network::open(settings).await.context("[network]")
 }
 
-async fn runtime(config: &Config) -> anyhow::Result<Containerd> {
+fn runtime(config: &Config) -> anyhow::Result<Containerd> {
     let settings = ContainerdConfig {
         address: config.containerd.address.clone(),
         namespace: config.containerd.namespace.clone(),
@@ -238,7 +261,7 @@ fn cgroup_parent(config: &Config) -> anyhow::Result<std::path::PathBuf> {
     let below = root.strip_prefix(&mount).with_context(|| {
         format!("[agent] cgroup: {} is not below the cgroup2 mount {}", root.display(), mount.display())
     })?;
-    Ok(std::path::Path::new("/").join(below).join("weft"))
+    Ok(Path::new("/").join(below).join("weft"))
 }
 
 fn load_kernel(config: &Config) -> anyhow::Result<Kernel> {

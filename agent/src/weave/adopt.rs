@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -22,6 +22,9 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// Pause between two tries to remove an instance.
 const REMOVE_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long an instance that accepts may be told to have stopped.
+const DOUBT: Duration = Duration::from_secs(10);
+
 /// Takes over what still serves and removes the rest. To be called once, before anything is made.
 ///
 /// # Errors
@@ -32,7 +35,7 @@ pub async fn take_over<R: Runtime>(
     network: &Network,
 ) -> Result<Vec<Found>, RuntimeError> {
     let (mut found, mut kept) = (Vec::new(), Vec::new());
-    for instance in runtime.list().await? {
+    for instance in list(segments, runtime.as_ref()).await? {
         match serving(segments, runtime.as_ref(), network, &instance).await {
             Some(one) => {
                 tracing::info!(instance = %one.name, "an instance from before is taken over");
@@ -66,6 +69,35 @@ pub async fn take_over_later<R: Runtime>(
     }
 }
 
+/// Lists what stands, and anew for a while as long as something accepts that is told to have stopped: containerd says so
+/// of an instance whose shim has not answered in time.
+async fn list<R: Runtime>(segments: &Segments, runtime: &R) -> Result<Vec<Adopted>, RuntimeError> {
+    let until = Instant::now() + DOUBT;
+    loop {
+        let all = runtime.list().await?;
+        let mut doubtful = None;
+        for instance in all.iter().filter(|instance| instance.state == InstanceState::Stopped) {
+            let segment = segments.position(&instance.segment).map(|index| segments.get(index));
+            if let (Some(ip), Some(segment)) = (instance.ip, segment)
+                && accepts(SocketAddr::from((ip, segment.port))).await
+            {
+                doubtful = Some(&instance.id);
+            }
+        }
+        match doubtful {
+            Some(id) if Instant::now() < until => {
+                tracing::debug!(instance = %id, "it accepts, and is told to have stopped; asking again");
+                sleep(AGAIN).await;
+            }
+            _ => return Ok(all),
+        }
+    }
+}
+
+async fn accepts(address: SocketAddr) -> bool {
+    matches!(timeout(ACCEPT, TcpStream::connect(address)).await, Ok(Ok(_)))
+}
+
 async fn serving<R: Runtime>(
     segments: &Segments,
     runtime: &R,
@@ -79,9 +111,13 @@ async fn serving<R: Runtime>(
         return None;
     }
     let address = SocketAddr::from((ip, rules.port));
-    let dialled = timeout(ACCEPT, TcpStream::connect(address)).await;
-    let accepts = matches!(dialled, Ok(Ok(_)));
-    accepts.then(|| Found { name: instance.id.clone(), segment, address, cgroup, pid: instance.pid })
+    accepts(address).await.then(|| Found {
+        name: instance.id.clone(),
+        segment,
+        address,
+        cgroup,
+        pid: instance.pid,
+    })
 }
 
 /// Whether it is what would be made now, down to the very image: its name may have been imported anew.

@@ -66,7 +66,8 @@ pub(super) async fn make<R: Runtime>(
 ) -> Result<(), Unmade> {
     let began = Instant::now();
     let mut known = tools.known.clone();
-    let known = timeout(rules.start_timeout, known.wait_for(|known| *known));
+    // A little sooner than the weaver gives up: it would not know the cause.
+    let known = timeout(rules.start_timeout.mul_f64(0.9), known.wait_for(|known| *known));
     if !known.await.is_ok_and(|answer| answer.is_ok()) {
         return Err(Unmade::failed("containerd has not answered since the agent's start"));
     }
