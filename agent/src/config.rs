@@ -65,6 +65,8 @@ pub struct Config {
     pub budget: Budget,
     /// How it decides.
     pub policy: Policy,
+    /// How code that is uploaded becomes a segment.
+    pub intake: Intake,
     /// What it serves.
     #[serde(rename = "segment")]
     pub segments: Vec<Segment>,
@@ -158,6 +160,68 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self { memory: Bytes(2 << 30), cpu: 1.0, instances: 64 }
+    }
+}
+
+/// How code that is uploaded becomes a segment: see [docs/deploying.md](deploying.md).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Intake {
+    /// Where systems and libraries are kept from one upload to the next; `intake` in the state's folder unless given.
+    pub cache: Option<PathBuf>,
+    /// Folder that is watched: what is put there is deployed.
+    pub folder: Option<PathBuf>,
+    /// Where an S3-compatible endpoint listens; needs the two keys.
+    pub s3: Option<SocketAddr>,
+    /// The access key that the endpoint takes.
+    pub s3_access_key: Option<String>,
+    /// File that holds the secret key of the endpoint; only its owner may read it.
+    pub s3_secret_file: Option<PathBuf>,
+    /// The largest upload as it is sent.
+    pub upload_size: Bytes,
+    /// The largest upload unpacked.
+    pub unpacked_size: Bytes,
+    /// Most files and folders of one upload.
+    pub entries: usize,
+    /// What libraries may take on disk while they are installed.
+    pub libraries_size: Bytes,
+    /// Room that uploads leave on the disk.
+    pub free_size: Bytes,
+    /// Memory limit of what installs libraries.
+    pub build_memory: Bytes,
+    /// Cores of what installs libraries.
+    pub build_cpu: f64,
+    /// How long installing libraries may take.
+    #[serde(with = "humantime_serde")]
+    pub build_time: Duration,
+    /// Hosts that package managers may reach, by name or, with a dot in front, all below a name; without any, all that are public.
+    pub registries: Vec<String>,
+    /// The certificates that package managers trust.
+    pub certificates: PathBuf,
+    /// Environment of the package managers, as `PIP_INDEX_URL` or `npm_config_registry`; code that libraries run while they are installed can read it.
+    pub build_env: std::collections::BTreeMap<String, String>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            cache: None,
+            folder: None,
+            s3: None,
+            s3_access_key: None,
+            s3_secret_file: None,
+            upload_size: Bytes(256 << 20),
+            unpacked_size: Bytes(512 << 20),
+            entries: 20_000,
+            libraries_size: Bytes(2 << 30),
+            free_size: Bytes(512 << 20),
+            build_memory: Bytes(2 << 30),
+            build_cpu: 1.0,
+            build_time: Duration::from_secs(600),
+            registries: Vec::new(),
+            certificates: "/etc/ssl/certs/ca-certificates.crt".into(),
+            build_env: std::collections::BTreeMap::new(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, ConfigError, Segment};
+use super::{Config, ConfigError, Intake, Segment};
 
 /// Characters of a segment's name: instance names are made from it and must fit a hostname label.
 const NAME_LEN_MAX: usize = 40;
@@ -75,9 +75,33 @@ fn sections(config: &Config, path: &Path) -> Result<(), ConfigError> {
         let cause = format!("{} cores cannot make anything", config.budget.cpu);
         return Err(value(path, "[budget] cpu", cause, "Give a number of cores above 0"));
     }
+    intake(&config.intake, path)?;
     if !(Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(&config.policy.keep_alive) {
         let cause = format!("{:?} is out of range", config.policy.keep_alive);
         return Err(value(path, "[policy] keep_alive", cause, "Use 1ms to 24h"));
+    }
+    Ok(())
+}
+
+fn intake(intake: &Intake, path: &Path) -> Result<(), ConfigError> {
+    let wrong = |key: &str, cause: &str, remedy| {
+        Err(value(path, &format!("[intake] {key}"), cause.to_owned(), remedy))
+    };
+    if intake.s3.is_some() && (intake.s3_access_key.is_none() || intake.s3_secret_file.is_none()) {
+        let remedy = "Give s3_access_key and s3_secret_file, or leave s3 out";
+        return wrong("s3", "an endpoint without keys would take code from everybody", remedy);
+    }
+    if !(intake.build_cpu > 0.0 && intake.build_cpu <= 1024.0) {
+        return wrong("build_cpu", "nothing can be installed with that", "Give a number of cores above 0");
+    }
+    if intake.build_memory.0 < 64 << 20 {
+        return wrong("build_memory", "no package manager runs in that", "Give at least 64MiB");
+    }
+    if intake.entries == 0 || intake.upload_size.0 == 0 || intake.unpacked_size.0 == 0 {
+        return wrong("entries", "no upload would be taken", "Give sizes and a number of entries above 0");
+    }
+    if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&intake.build_time) {
+        return wrong("build_time", "it is out of range", "Use 1s to 24h");
     }
     Ok(())
 }

@@ -215,6 +215,19 @@ pub struct Recipe {
     pub env: Vec<(String, String)>,
     /// Replaces the image's entrypoint and arguments.
     pub args: Option<Vec<String>>,
+    /// How closely it is held.
+    pub confinement: Confinement,
+}
+
+/// How closely a program is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confinement {
+    /// As any container of the node: an image that its owner chose.
+    #[default]
+    Trusted,
+    /// As code that a stranger has sent: read-only root, no capability, its own users, few system calls.
+    Hardened,
 }
 
 impl Recipe {
