@@ -18,6 +18,8 @@ use crate::clock::Clock;
 use crate::config::{Confidence, Config, Miss, Segment};
 use crate::control::{self, Control};
 use crate::dispatch::{self, Activator};
+use crate::intake::serve::Deployer;
+use crate::intake::{self, Intake};
 use crate::kernel::{CaptureRing, Kernel, KernelOptions, ListenRing};
 use crate::learn::journal::Journal;
 use crate::learn::store::{Item, Store};
@@ -63,7 +65,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let runtime = Arc::new(runtime(&config)?);
     let kernel = load_kernel(&config)?;
     // After what may be refused: the bridge does not go by itself.
-    let (network, listeners) = network_and_listeners(&config).await?;
+    let all: Vec<Segment> = config.segments.iter().cloned().chain(deployed(&config)).collect();
+    let (network, listeners) = network_and_listeners(&config, &all).await?;
     let containers = Arc::new(Containers::new(&config.containerd.namespace, kernel.syscalls.clone()));
 
     let mut signals = drain::Signals::listen().context("signals")?;
@@ -78,7 +81,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let journal = Journal::new();
     let (trainer, model) = Trainer::new(store.clone());
 
-    let segments = Arc::new(Segments::new(served(&config, &listeners)));
+    let segments = Arc::new(Segments::new(served(&all, &listeners)));
     let weaver = Weaver::new(rules(&config, &segments, &epoch));
     let (knows, known) = watch::channel(false);
     let tools = Tools {
@@ -118,6 +121,19 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let predicting = Predict::new(segments.clone(), model, containers.clone(), store, outlets, clock);
     let capture = Capture::new(key, containers.clone(), segments.clone(), clock);
     let containerd = Arc::new(AtomicBool::new(false));
+    let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
+    let intake = Arc::new(Intake::open(intake::Settings::of(&config), runtime.clone()).context("[intake]")?);
+    let deployer = Arc::new(Deployer::new(intake::serve::Parts {
+        config: config.clone(),
+        segments: segments.clone(),
+        intake: intake.clone(),
+        weave: weave.clone(),
+        learn: learned.clone(),
+        own: kernel.own.clone(),
+        places: places.clone(),
+        gateway: network.gateway(),
+        clock,
+    }));
     let control = Control {
         config: config.clone(),
         segments: segments.clone(),
@@ -129,6 +145,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         journal,
         counters: kernel.counters.clone(),
         containerd: containerd.clone(),
+        deployer: deployer.clone(),
         stop,
         began: Instant::now(),
     };
@@ -149,7 +166,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         kernel.counters,
         weave.clone(),
     ));
-    let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
+    receive(&config, intake, deployer, &mut tasks).await?;
     for (segment, listener) in listeners.into_iter().enumerate() {
         let Some(listener) = listener else { continue };
         let name = segments.name(segment).as_str().into();
@@ -174,6 +191,29 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         network.close().await.context("the bridge")?;
     }
     tracing::info!("gone");
+    Ok(())
+}
+
+/// Begins to take uploads in, wherever the configuration says that they arrive.
+async fn receive(
+    config: &Config,
+    intake: Arc<Intake>,
+    deployer: Arc<Deployer>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let (inbox, received) = intake::inbox::inbox();
+    tasks.spawn(deployer.run(received));
+    if let Some(folder) = &config.intake.folder {
+        tasks.spawn(intake::folder::watch(folder.clone(), inbox.clone()));
+    }
+    if let (Some(address), Some(access), Some(file)) =
+        (config.intake.s3, &config.intake.s3_access_key, &config.intake.s3_secret_file)
+    {
+        let keys = intake::s3::Keys::read(access, file)
+            .with_context(|| format!("[intake] s3_secret_file: {}", file.display()))?;
+        let endpoint = intake::s3::Endpoint::bind(address, keys, intake, inbox).await;
+        tasks.spawn(endpoint.with_context(|| format!("[intake] s3: {address}"))?.serve());
+    }
     Ok(())
 }
 
@@ -221,9 +261,12 @@ impl Drop for SocketPath<'_> {
 }
 
 /// The bridge, and who listens on it.
-async fn network_and_listeners(config: &Config) -> anyhow::Result<(Arc<Network>, Vec<Option<TcpListener>>)> {
+async fn network_and_listeners(
+    config: &Config,
+    segments: &[Segment],
+) -> anyhow::Result<(Arc<Network>, Vec<Option<TcpListener>>)> {
     let network = network(config).await?;
-    match listeners(config, network.gateway()) {
+    match listeners(segments, network.gateway()) {
         Ok(listeners) => Ok((Arc::new(network), listeners)),
         Err(error) => {
             // The first error is the one to be told.
@@ -273,20 +316,25 @@ fn load_kernel(config: &Config) -> anyhow::Result<Kernel> {
     Kernel::load(&options).context("the kernel programs; `weft probe` tells what this kernel can do")
 }
 
-fn listeners(config: &Config, gateway: std::net::Ipv4Addr) -> anyhow::Result<Vec<Option<TcpListener>>> {
+fn listeners(segments: &[Segment], gateway: std::net::Ipv4Addr) -> anyhow::Result<Vec<Option<TcpListener>>> {
     let listen = |segment: &crate::config::Segment| match segment.miss {
         Miss::Activate => dispatch::listen(IpAddr::V4(gateway)).map(Some),
         Miss::Pass => Ok(None),
     };
-    config.segments.iter().map(listen).collect::<Result<_, _>>().context("the activators' listeners")
+    segments.iter().map(listen).collect::<Result<_, _>>().context("the activators' listeners")
 }
 
-fn served(config: &Config, listeners: &[Option<TcpListener>]) -> Vec<Served> {
+fn served(segments: &[Segment], listeners: &[Option<TcpListener>]) -> Vec<Served> {
     let with_activator = |(segment, listener): (&Segment, &Option<TcpListener>)| {
         let activator = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         Served { segment: Arc::new(segment.clone()), activator, live: true }
     };
-    config.segments.iter().zip(listeners).map(with_activator).collect()
+    segments.iter().zip(listeners).map(with_activator).collect()
+}
+
+/// What was deployed before, beside the configuration.
+fn deployed(config: &Config) -> Vec<Segment> {
+    config.deployed(&intake::serve::folder(&config.agent.state))
 }
 
 fn rules(config: &Config, segments: &Segments, epoch: &str) -> Rules {

@@ -7,6 +7,7 @@
 
 pub mod capture;
 pub mod dispatch;
+pub mod intake;
 pub mod learn;
 pub mod predict;
 pub mod weave;

@@ -15,6 +15,8 @@ pub mod helm;
 pub mod http;
 pub mod image;
 pub mod load;
+
+pub mod netns;
 pub mod node;
 pub mod ordinary;
 pub mod pods;

@@ -2,6 +2,7 @@
 //! Out: what the stages know. Refuses names it does not have, with those it has.
 
 mod connection;
+mod deploy;
 mod server;
 
 use std::io;
@@ -15,7 +16,7 @@ use tonic::transport::Server;
 
 pub use server::Control;
 
-/// The largest request; none has more in it than a name.
+/// The largest message; none has more in it than a name or a piece of an upload.
 const REQUEST_BYTES_MAX: usize = 64 << 10;
 /// How often a client that is silent is asked whether it lives, and how long its answer may take.
 const LIVES: Duration = Duration::from_secs(20);

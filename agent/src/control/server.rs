@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::v1;
 use crate::capture::Containers;
 use crate::config::Config;
+use crate::intake::serve::Deployer;
 use crate::kernel::KernelCounters;
 use crate::learn::journal::{self, Journal};
 use crate::segments::{Segments, Served};
@@ -43,6 +44,8 @@ pub struct Control {
     pub counters: KernelCounters,
     /// Whether containerd answers.
     pub containerd: Arc<AtomicBool>,
+    /// Puts segments into service.
+    pub deployer: Arc<Deployer>,
     /// Asks the agent to end.
     pub stop: mpsc::Sender<()>,
     /// When the agent started.
@@ -240,6 +243,15 @@ impl v1::weft_server::Weft for Control {
             Ok(v1::Line { json })
         });
         Ok(Response::new(Box::pin(lines)))
+    }
+
+    type DeployStream = super::deploy::Steps;
+
+    async fn deploy(
+        &self,
+        request: Request<Streaming<v1::DeployPart>>,
+    ) -> Result<Response<Self::DeployStream>, Status> {
+        super::deploy::deploy(self.deployer.clone(), request.into_inner()).await.map(Response::new)
     }
 
     async fn drain(&self, _: Request<v1::DrainRequest>) -> Result<Response<v1::DrainReply>, Status> {

@@ -13,9 +13,9 @@
 //! running program's root. All five are named after the instance, so what a cut-off creation has left is found.
 //!
 //! Standard output and error go nowhere: a pipe would block the program when nobody reads, a file grows.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use containerd_client::services::v1::container::Runtime as ShimRuntime;
@@ -45,8 +45,13 @@ use crate::clock::timed;
 mod call;
 mod events;
 mod images;
+mod import;
+mod sandbox;
 mod shim;
 mod spec;
+
+pub use import::{Imported, Launch, LayerFile, NewImage};
+pub use sandbox::{Access, Bind, Sandbox, SandboxSpec};
 
 /// The shim containerd starts for each instance.
 const SHIM: &str = "io.containerd.runc.v2";
@@ -86,6 +91,8 @@ pub struct Containerd {
     door: Door,
     images: Images,
     cgroups: CgroupTree,
+    /// Sandboxes of this agent, which are no instances.
+    sandboxes: Mutex<HashSet<InstanceId>>,
 }
 
 /// An instance that has its lease, snapshot and container, and no task.
@@ -129,7 +136,7 @@ impl Containerd {
         let door =
             door.map_err(|source| ConnectError::Address { address: config.address.clone(), source })?;
         let images = Images::new(door.clone(), config.snapshotter.clone());
-        Ok(Self { config, door, images, cgroups: CgroupTree::detect()? })
+        Ok(Self { config, door, images, cgroups: CgroupTree::detect()?, sandboxes: Mutex::default() })
     }
 
     /// Takes away what all instances shared, once the last is gone.
@@ -228,10 +235,19 @@ impl Containerd {
     async fn create_container(&self, spec: &InstanceSpec, image: &ImageInfo) -> Result<(), RuntimeError> {
         let broken = |fault| RuntimeError::ImageBroken { image: spec.recipe.image.clone(), fault };
         let runtime_spec = spec::runtime_spec(spec, image, &self.config.cgroup_parent).map_err(broken)?;
+        self.create_record(spec, labels(spec, image), &runtime_spec).await
+    }
+
+    async fn create_record(
+        &self,
+        spec: &InstanceSpec,
+        labels: HashMap<String, String>,
+        runtime_spec: &serde_json::Value,
+    ) -> Result<(), RuntimeError> {
         let id = spec.id.as_str();
         let container = Container {
             id: id.to_owned(),
-            labels: labels(spec, image),
+            labels,
             image: spec.recipe.image.to_string(),
             runtime: Some(ShimRuntime { name: SHIM.to_owned(), options: self.shim_options() }),
             spec: Some(Any {
@@ -268,6 +284,10 @@ impl Containerd {
             self.door.request(WaitRequest { container_id: container_id.clone(), ..Default::default() });
         or_absent(self.door.call(Purpose::task("await the end of", id), tasks.wait(wait)).await)?;
         self.delete_task(id).await
+    }
+
+    fn sandboxes(&self) -> MutexGuard<'_, HashSet<InstanceId>> {
+        self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shims(&self) -> Shims<'_> {
@@ -421,6 +441,8 @@ impl Runtime for Containerd {
                 known.extend(self.adopted(Container { labels, ..Default::default() }, None));
             }
         }
+        let sandboxes = self.sandboxes();
+        known.retain(|adopted| !sandboxes.contains(&adopted.id));
         Ok(known)
     }
 

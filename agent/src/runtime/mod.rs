@@ -20,6 +20,8 @@ pub mod containerd;
 
 pub use cgroup::{Cgroup, CgroupTree, Usage};
 
+pub use crate::config::Confinement;
+
 /// Makes, starts, lists and removes instances. Every call has a deadline of its own and names what failed.
 pub trait Runtime: Send + Sync + 'static {
     /// An instance that has its root file system and its record, and no process.
@@ -215,6 +217,8 @@ pub struct Recipe {
     pub env: Vec<(String, String)>,
     /// Replaces the image's entrypoint and arguments.
     pub args: Option<Vec<String>>,
+    /// How closely it is held.
+    pub confinement: Confinement,
 }
 
 impl Recipe {

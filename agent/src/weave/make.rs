@@ -121,6 +121,7 @@ pub(super) fn recipe(rules: &Segment) -> Recipe {
         cpu_millis: (rules.limits.cpu * 1000.0).ceil() as u32,
         env: rules.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         args: None,
+        confinement: rules.confinement,
     }
 }
 

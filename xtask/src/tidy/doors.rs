@@ -13,19 +13,39 @@ const DOORS: &[Door] = &[
     ("libbpf_rs", &["agent/src/kernel/"]),
     ("libbpf_cargo", &["agent/build.rs"]),
     ("containerd_client", &["agent/src/runtime/containerd"]),
-    ("rtnetlink", &["agent/src/weave/network"]),
+    ("rtnetlink", &["agent/src/weave/network", "agent/src/intake/egress"]),
+    ("zip", &["agent/src/intake/archive"]),
+    ("tar", &["agent/src/intake/archive", "agent/src/intake/layer"]),
+    ("flate2", &["agent/src/intake/archive"]),
+    ("object", &["agent/src/intake/project"]),
+    ("s3s", &["agent/src/intake/s3"]),
     ("linfa", &["models/"]),
     ("linfa_trees", &["models/"]),
     ("redb", &["agent/src/learn/store"]),
-    ("hyper", &["agent/src/dispatch/", "agent/src/scrape", "agent/src/control/", "agent/src/cli/client"]),
+    (
+        "hyper",
+        &[
+            "agent/src/dispatch/",
+            "agent/src/scrape",
+            "agent/src/control/",
+            "agent/src/cli/client",
+            "agent/src/intake/s3",
+        ],
+    ),
     (
         "hyper_util",
-        &["agent/src/dispatch/", "agent/src/scrape", "agent/src/control/", "agent/src/cli/client"],
+        &[
+            "agent/src/dispatch/",
+            "agent/src/scrape",
+            "agent/src/control/",
+            "agent/src/cli/client",
+            "agent/src/intake/s3",
+        ],
     ),
     ("tonic", &["agent/src/control/", "agent/src/cli/", "agent/src/runtime/containerd"]),
     ("httparse", &["agent/src/capture/http"]),
     ("metrics_exporter_prometheus", &["agent/src/metrics.rs", "agent/src/scrape"]),
-    ("toml", &["agent/src/config"]),
+    ("toml", &["agent/src/config", "agent/src/intake/project"]),
 ];
 /// System tests and the developer's commands talk to the agent from outside, with what suits them.
 const OUTSIDE: &[&str] = &["ebpf/", "tests/", "xtask/", "agent/tests/", "models/tests/"];

@@ -336,7 +336,7 @@ fn chain_ids(digests: &[String]) -> Vec<String> {
     chain
 }
 
-fn go_architecture() -> &'static str {
+pub(super) fn go_architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
