@@ -65,7 +65,10 @@ pub enum BaseError {
 /// The packages of a language, and those that install its libraries on top of them.
 pub(super) fn packages(language: &Language) -> (&'static [&'static str], &'static [&'static str]) {
     match language {
-        Language::Python => (&["python3"], &["python3-pip", "dash", "coreutils"]),
+        // Libraries that come built for any Linux count on these.
+        Language::Python => {
+            (&["python3", "libgomp1", "libstdc++6", "zlib1g"], &["python3-pip", "dash", "coreutils"])
+        }
         Language::Node => (&["nodejs"], &["npm", "dash", "coreutils"]),
         Language::Executable { linked: Linked::Dynamically } => (&["libc6", "libgcc-s1"], &[]),
         Language::Executable { linked: Linked::Statically } => (&[], &[]),
