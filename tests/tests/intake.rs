@@ -1,6 +1,8 @@
 //! From uploaded code to a container that answers, and from bad uploads to clear words and nothing else.
 #[path = "intake/bench.rs"]
 mod bench;
+#[path = "intake/endpoint.rs"]
+mod endpoint;
 
 use std::time::{Duration, Instant};
 
@@ -130,7 +132,7 @@ fn uploaded_code_can_write_nothing_but_a_bounded_tmp_and_has_no_rights() -> Resu
     let seen: serde_json::Value = serde_json::from_str(&reply.body)?;
     for (what, expected) in [
         ("root", "OSError"),
-        ("code", "OSError"),
+        ("code", "PermissionError"),
         ("tmp", "done"),
         ("fill", "OSError"),
         ("unshare", "Operation not permitted"),

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::UNIX_EPOCH;
@@ -17,7 +18,7 @@ use super::layer::{Layer, LayerWriter};
 use super::project::{Language, Linked};
 
 /// Raised when the way of unpacking changes: it is part of the cache's key.
-const FORM: &str = "1";
+const FORM: &str = "2";
 /// Directories that are links into `/usr` on a merged system.
 const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 const EMPTY: [&str; 11] =
@@ -64,7 +65,10 @@ pub enum BaseError {
 /// The packages of a language, and those that install its libraries on top of them.
 pub(super) fn packages(language: &Language) -> (&'static [&'static str], &'static [&'static str]) {
     match language {
-        Language::Python => (&["python3"], &["python3-pip", "dash", "coreutils"]),
+        // Libraries that come built for any Linux count on these.
+        Language::Python => {
+            (&["python3", "libgomp1", "libstdc++6", "zlib1g"], &["python3-pip", "dash", "coreutils"])
+        }
         Language::Node => (&["nodejs"], &["npm", "dash", "coreutils"]),
         Language::Executable { linked: Linked::Dynamically } => (&["libc6", "libgcc-s1"], &[]),
         Language::Executable { linked: Linked::Statically } => (&[], &[]),
@@ -173,15 +177,26 @@ fn lay_out(root: &Path, ground: bool) -> io::Result<()> {
         std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name))?;
     }
     if !ground {
-        return Ok(());
+        return places_to_install(root);
     }
     for name in EMPTY {
         fs::create_dir_all(root.join(name))?;
+    }
+    for name in ["tmp", "var/tmp"] {
+        fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o1777))?;
     }
     // What base-passwd's script would have written.
     let users = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/false\n";
     fs::write(root.join("etc/passwd"), users)?;
     fs::write(root.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")
+}
+
+/// What is mounted while libraries are installed; a root that is read-only must have the places for it.
+fn places_to_install(root: &Path) -> io::Result<()> {
+    for name in ["declared", "scratch", "etc/ssl/certs"] {
+        fs::create_dir_all(root.join(name))?;
+    }
+    fs::write(root.join("etc/ssl/certs/ca-certificates.crt"), "")
 }
 
 fn unpack(deb: &Path, root: &Path) -> Result<(), BaseError> {

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use super::layer::{Layer, LayerWriter};
+use super::layer::{Layer, LayerWriter, Writers};
 use super::project::{Interface, Language, Project};
 use super::tree::Tree;
 use crate::runtime::ImageRef;
@@ -20,9 +20,10 @@ const USER: &str = "65534:65534";
 pub(super) fn code_layer(project: &Project, tree: &Tree, path: &Path) -> io::Result<Layer> {
     let mut writer = LayerWriter::create(path)?;
     // What a program from scratch finds nothing of.
-    for name in ["dev", "etc", "proc", "sys", "tmp"] {
+    for name in ["dev", "etc", "proc", "sys"] {
         writer.directory(name)?;
     }
+    writer.directory_for("tmp", Writers::All)?;
     writer.tree("app", tree)?;
     writer.directory("weft")?;
     let server = match project.language {

@@ -30,6 +30,18 @@ impl Layer {
     }
 }
 
+/// Who may write into a folder of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writers {
+    /// Nobody is to.
+    Nobody,
+    /// Everyone, as into `/tmp`: runc gives a file system that it mounts there the rights of the folder below it.
+    All,
+}
+
+/// The rights of a folder into which everyone may write, and in which nobody removes what is another's.
+const SHARED: u32 = 0o1777;
+
 /// Writes one layer; entries are to be given parents first.
 pub(super) struct LayerWriter {
     builder: tar::Builder<Hashing<BufWriter<File>>>,
@@ -51,7 +63,12 @@ impl LayerWriter {
     }
 
     pub(super) fn directory(&mut self, path: &str) -> io::Result<()> {
-        let mut header = header(tar::EntryType::Directory, 0o755, 0);
+        self.directory_for(path, Writers::Nobody)
+    }
+
+    pub(super) fn directory_for(&mut self, path: &str, writers: Writers) -> io::Result<()> {
+        let mode = if writers == Writers::All { SHARED } else { 0o755 };
+        let mut header = header(tar::EntryType::Directory, mode, 0);
         self.builder.append_data(&mut header, format!("{path}/"), io::empty())
     }
 
@@ -92,7 +109,8 @@ impl LayerWriter {
             let path = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
             let metadata = entry.path().symlink_metadata()?;
             if metadata.is_dir() {
-                self.directory(&path)?;
+                let shared = metadata.permissions().mode() & SHARED == SHARED;
+                self.directory_for(&path, if shared { Writers::All } else { Writers::Nobody })?;
                 self.folder(&path, &entry.path())?;
             } else if metadata.is_symlink() {
                 self.link(&path, &std::fs::read_link(entry.path())?)?;

@@ -214,7 +214,9 @@ impl S3 for Bucket {
         &self,
         _request: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
-        let bucket = s3s::dto::Bucket { name: Some(BUCKET.to_owned()), ..Default::default() };
+        // Clients want a date; this bucket has always been there.
+        let creation_date = Some(Timestamp::from(std::time::SystemTime::UNIX_EPOCH));
+        let bucket = s3s::dto::Bucket { name: Some(BUCKET.to_owned()), creation_date, ..Default::default() };
         Ok(S3Response::new(ListBucketsOutput { buckets: Some(vec![bucket]), ..Default::default() }))
     }
 

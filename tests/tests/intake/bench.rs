@@ -39,15 +39,20 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(name: &str) -> Result<Self> {
-        Self::made(name, None)
+        Self::made(name, None, None)
+    }
+
+    /// One that takes no larger archives.
+    pub(crate) fn limited(name: &str, bytes: u64) -> Result<Self> {
+        Self::made(name, None, Some(bytes))
     }
 
     /// One whose uploads have so many bytes of disk.
     pub(crate) fn with_room(name: &str, bytes: u64) -> Result<Self> {
-        Self::made(name, Some(bytes))
+        Self::made(name, Some(bytes), None)
     }
 
-    fn made(name: &str, room: Option<u64>) -> Result<Self> {
+    fn made(name: &str, room: Option<u64>, upload: Option<u64>) -> Result<Self> {
         let name = format!("weft-intake-{name}-{}", std::process::id());
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
         fs::create_dir_all(directory.join("state"))?;
@@ -55,6 +60,8 @@ impl Bench {
             let options = std::ffi::CString::new(format!("size={bytes}"))?;
             mount("tmpfs", directory.join("state"), "tmpfs", MountFlags::NODEV, options.as_c_str())?;
         }
+        let reactor = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let inside = reactor.enter();
         let daemon = PrivateContainerd::start(format!("/run/{name}"))?;
         let containerd = Containerd::connect(ContainerdConfig {
             address: daemon.address(),
@@ -66,15 +73,13 @@ impl Bench {
         let mut config = Config::default();
         config.agent.state = directory.join("state");
         config.intake.cache = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("intake-cache"));
+        config.intake.upload_size.0 = upload.unwrap_or(config.intake.upload_size.0);
         if room.is_some() {
             config.intake.free_size.0 = 0;
         }
-        let reactor = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let containerd = Arc::new(containerd);
-        let intake = {
-            let _reactor = reactor.enter();
-            Arc::new(Intake::open(Settings::of(&config), Arc::clone(&containerd))?)
-        };
+        let intake = Arc::new(Intake::open(Settings::of(&config), Arc::clone(&containerd))?);
+        drop(inside);
         let (room, daemon, count) = (room.is_some(), Some(daemon), AtomicU32::new(0));
         Ok(Self { name, directory, reactor, containerd, intake, room, daemon, count })
     }
@@ -130,6 +135,10 @@ impl Bench {
 
     pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         self.reactor.block_on(work)
+    }
+
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.reactor.spawn(work);
     }
 
     /// Runs an instance as a segment's would be.

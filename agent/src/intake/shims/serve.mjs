@@ -97,6 +97,9 @@ async function answerEvent(handler, request, response) {
     if (!Object.keys(headers).some((name) => name.toLowerCase() === "content-type")) {
       headers["Content-Type"] = "text/plain; charset=utf-8";
     }
+    if (!Object.keys(headers).some((name) => name.toLowerCase() === "content-length")) {
+      headers["Content-Length"] = Buffer.byteLength(content);
+    }
     response.writeHead(status, headers);
     response.end(content);
   } catch (error) {
