@@ -111,14 +111,13 @@ fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(ip) => {
             let shared = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
-            !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() || shared)
-                && !ip.is_multicast()
-                && !ip.is_broadcast()
+            let here = ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified();
+            let many = ip.is_multicast() || ip.is_broadcast();
+            !(here || many || shared)
         }
         IpAddr::V6(ip) => {
-            !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast())
-                && !ip.is_unique_local()
-                && !ip.is_unicast_link_local()
+            let near = ip.is_unique_local() || ip.is_unicast_link_local();
+            !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || near)
         }
     }
 }
