@@ -108,19 +108,18 @@ impl Hosts {
 }
 
 fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
+    let near = match address.to_canonical() {
         IpAddr::V4(ip) => {
             let shared = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
-            !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() || shared)
-                && !ip.is_multicast()
-                && !ip.is_broadcast()
+            let special = ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast();
+            special || shared || ip.is_private() || ip.is_link_local()
         }
         IpAddr::V6(ip) => {
-            !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast())
-                && !ip.is_unique_local()
-                && !ip.is_unicast_link_local()
+            let special = ip.is_loopback() || ip.is_unspecified() || ip.is_multicast();
+            special || ip.is_unique_local() || ip.is_unicast_link_local()
         }
-    }
+    };
+    !near
 }
 
 async fn serve(listener: TcpListener, hosts: Arc<Hosts>, refused: Refused) {
