@@ -5,6 +5,7 @@
 mod check;
 mod units;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -201,7 +202,7 @@ pub struct Intake {
     /// The certificates that package managers trust.
     pub certificates: PathBuf,
     /// Environment of the package managers, as `PIP_INDEX_URL` or `npm_config_registry`; code that libraries run while they are installed can read it.
-    pub build_env: std::collections::BTreeMap<String, String>,
+    pub build_env: BTreeMap<String, String>,
 }
 
 impl Default for Intake {
@@ -223,7 +224,7 @@ impl Default for Intake {
             build_time: Duration::from_secs(600),
             registries: Vec::new(),
             certificates: "/etc/ssl/certs/ca-certificates.crt".into(),
-            build_env: std::collections::BTreeMap::new(),
+            build_env: BTreeMap::new(),
         }
     }
 }
@@ -281,7 +282,7 @@ pub struct Segment {
     pub limits: Limits,
     /// Environment added to the image's.
     #[serde(default)]
-    pub env: std::collections::BTreeMap<String, String>,
+    pub env: BTreeMap<String, String>,
     /// How long a caller waits for an instance before it is told to come again.
     #[serde(default = "start_timeout", with = "humantime_serde")]
     pub start_timeout: Duration,

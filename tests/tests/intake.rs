@@ -154,6 +154,9 @@ fn uploaded_code_can_write_nothing_but_a_bounded_tmp_and_has_no_rights() -> Resu
     running.stop()
 }
 
+/// The files of an upload, and what its refusal says.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[test]
 fn what_cannot_be_installed_or_started_is_told_and_leaves_nothing() -> Result<()> {
     let bench = Bench::new("bad")?;
@@ -162,7 +165,7 @@ fn what_cannot_be_installed_or_started_is_told_and_leaves_nothing() -> Result<()
     let manifest = |more: &str| format!("start_timeout = \"3s\"\n{more}");
     let short = manifest("");
     let small = manifest("limits = { memory = \"32MiB\" }");
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
+    let cases: &[Case<'_>] = &[
         (&[("app.py", "def handler(event:\n")], &["ended with 1", "SyntaxError", "app.py"]),
         (&[("app.py", "1/0\n")], &["ZeroDivisionError: division by zero"]),
         (&[("app.py", "x = 1\n")], &["app has no handler", "app, application, handler, main"]),

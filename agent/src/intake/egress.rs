@@ -108,18 +108,18 @@ impl Hosts {
 }
 
 fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
+    let near = match address.to_canonical() {
         IpAddr::V4(ip) => {
             let shared = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
-            let here = ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified();
-            let many = ip.is_multicast() || ip.is_broadcast();
-            !(here || many || shared)
+            let special = ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast();
+            special || shared || ip.is_private() || ip.is_link_local()
         }
         IpAddr::V6(ip) => {
-            let near = ip.is_unique_local() || ip.is_unicast_link_local();
-            !(ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || near)
+            let special = ip.is_loopback() || ip.is_unspecified() || ip.is_multicast();
+            special || ip.is_unique_local() || ip.is_unicast_link_local()
         }
-    }
+    };
+    !near
 }
 
 async fn serve(listener: TcpListener, hosts: Arc<Hosts>, refused: Refused) {

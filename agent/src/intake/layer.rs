@@ -182,6 +182,10 @@ mod tests {
         let bytes = std::fs::read(&layers[0].path).unwrap();
         assert_eq!(layers[0].bytes, bytes.len() as u64);
         assert_eq!(layers[0].digest, format!("sha256:{:x}", Sha256::digest(&bytes)));
+        let mut archive = tar::Archive::new(&bytes[..]);
+        let entries = archive.entries().unwrap().map(|entry| entry.unwrap());
+        let paths: Vec<_> = entries.map(|entry| entry.path().unwrap().display().to_string()).collect();
+        assert_eq!(paths, ["link", "sub/", "sub/x", "sub/y"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use containerd_client::services::v1::container::Runtime as ShimRuntime;
 use containerd_client::services::v1::snapshots::{PrepareSnapshotRequest, RemoveSnapshotRequest};
@@ -35,6 +35,7 @@ use tokio::time::sleep;
 
 use self::call::{ANSWER_BYTES_MAX, Door, Failure, Purpose, or_absent};
 use self::images::Images;
+use self::laps::Clock;
 use self::shim::Shims;
 use super::{
     Adopted, Cgroup, CgroupTree, Created, ImageInfo, ImageRef, InstanceId, InstanceSpec, InstanceState,
@@ -46,6 +47,7 @@ mod call;
 mod events;
 mod images;
 mod import;
+mod laps;
 mod sandbox;
 mod shim;
 mod spec;
@@ -493,23 +495,5 @@ fn state_of(status: Status) -> InstanceState {
         Status::Running => InstanceState::Running,
         Status::Paused | Status::Pausing => InstanceState::Paused,
         Status::Unknown | Status::Stopped => InstanceState::Stopped,
-    }
-}
-
-/// Measures steps that follow each other.
-struct Clock {
-    last: Instant,
-    laps: Vec<(Phase, Duration)>,
-}
-
-impl Clock {
-    fn after<const STEPS: usize>(laps: [(Phase, Duration); STEPS]) -> Self {
-        Self { last: Instant::now(), laps: laps.into() }
-    }
-
-    fn lap(&mut self, phase: Phase) {
-        let now = Instant::now();
-        self.laps.push((phase, now - self.last));
-        self.last = now;
     }
 }

@@ -326,7 +326,8 @@ impl Builder {
              [containerd]\naddress = {}\nrunc_root = {}\nnamespace = \"{}\"\n\n\
              [network]\nbridge = \"{}\"\nsubnet = \"{}/{}\"\n\n\
              [budget]\nmemory = \"{}MiB\"\ncpu = {:?}\ninstances = {}\n\n\
-             [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n",
+             [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n\n[intake]\ncache = {}\n\
+             addresses = \"{}/28\"\n\n",
             quoted(&place.directory().join("learned"))?,
             quoted(&place.socket())?,
             quoted(subtree.directory())?,
@@ -342,6 +343,9 @@ impl Builder {
             self.budget.cores,
             self.budget.instances,
             self.keep_alive.as_millis(),
+            quoted(&self.cache.join("../intake-cache"))?,
+            // The last addresses of the block that callers dial.
+            Ipv4Addr::from_bits(place.dial_base().to_bits() + 240),
         );
         for (index, segment) in self.segments.iter().enumerate() {
             text += &segment.render(self.dialled(index, place))?;
