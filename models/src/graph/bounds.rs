@@ -39,7 +39,7 @@ impl Default for Bounds {
             syntax_nodes: 2_000_000,
             syntax_depth: 200,
             parse_reports: 400,
-            values: 48,
+            values: 16,
             resolution_steps: 40_000_000,
             resolution_cells: 20_000_000,
             edges: 4_000_000,

@@ -24,6 +24,8 @@ pub(super) struct Emit<'p> {
     library_functions: FxHashMap<Symbol, NodeId>,
     libraries: FxHashMap<String, NodeId>,
     effects: FxHashMap<EffectKind, NodeId>,
+    /// The effect of each library function that has one.
+    performing: FxHashMap<Symbol, NodeId>,
 }
 
 /// Where the parts of a program are in its graph.
@@ -51,6 +53,7 @@ pub(super) fn emit(
         library_functions: FxHashMap::default(),
         libraries: FxHashMap::default(),
         effects: FxHashMap::default(),
+        performing: FxHashMap::default(),
     };
     for (at, unit) in program.units.iter().enumerate() {
         emit.unit(UnitId::of(at), unit);
@@ -94,6 +97,13 @@ impl<'p> Emit<'p> {
 
     pub(super) fn library_node(&self, path: Symbol) -> Option<NodeId> {
         self.library_functions.get(&path).copied()
+    }
+
+    /// Whether the path is one of the language's own, and does nothing outside.
+    pub(super) fn is_builtin(&self, path: Symbol) -> bool {
+        let text = self.program.names.text(path);
+        let own = text.starts_with("builtins.");
+        own && !self.performing.contains_key(&path)
     }
 
     /// A function as it was read.
@@ -190,14 +200,10 @@ impl<'p> Emit<'p> {
                 None => self.node(NodeKind::Effect, effect.name(), None, (0, 0)),
             };
             self.effects.insert(effect, to);
+            self.performing.insert(path, to);
             self.edge(node, to, EdgeKind::Performs, true, 0);
         }
         node
-    }
-
-    fn effect_of(&self, unit: &Unit, path: Symbol) -> Option<NodeId> {
-        let effect = language::of(unit.language).effect(self.program.names.text(path))?;
-        self.effects.get(&effect).copied()
     }
 
     fn calls(&mut self) {
@@ -209,7 +215,7 @@ impl<'p> Emit<'p> {
                 Target::Function(function) => self.function_node(function),
                 Target::Library(path) => {
                     let to = self.library_function(unit, path);
-                    if let Some(effect) = self.effect_of(unit, path) {
+                    if let Some(effect) = self.performing.get(&path).copied() {
                         self.edge(from, effect, EdgeKind::Performs, call.certain, call.line);
                     }
                     to

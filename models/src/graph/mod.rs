@@ -131,7 +131,8 @@ fn read(files: &[SourceFile], bounds: &Bounds, trouble: &mut Diagnostics) -> Pro
     for file in source::accept(files, bounds, trouble) {
         let language: &dyn Language = language::of(file.language);
         let table = tables.entry(file.language).or_insert_with(|| language.table());
-        let Some(syntax) = syntax::read(file.path, &file.text, table, &mut parser, bounds, trouble) else {
+        let source = language.condense(file.text);
+        let Some(syntax) = syntax::read(file.path, source, table, &mut parser, bounds, trouble) else {
             continue;
         };
         let module = language.module_name(file.path);

@@ -371,11 +371,14 @@ impl<'p> Walk<'_, 'p> {
                     result |= self.origin(Origin::Returned(node));
                 }
                 Target::Library(path) => {
-                    let Some(node) = self.emit.library_node(path) else { continue };
-                    if self.last {
-                        self.edges(all, node, call.certain, line);
+                    result |= all;
+                    // What the language itself has only hands values on.
+                    if let Some(node) = self.emit.library_node(path).filter(|_| !self.emit.is_builtin(path)) {
+                        if self.last {
+                            self.edges(all, node, call.certain, line);
+                        }
+                        result |= self.origin(Origin::Library(node));
                     }
-                    result |= self.origin(Origin::Library(node)) | all;
                 }
             }
         }

@@ -22,15 +22,50 @@ pub(super) struct Table {
     grammar: tree_sitter::Language,
     /// By the grammar's kind: the front end's, or 0 for one that it does not know.
     kinds: Vec<u16>,
-    /// Tokens without a name that are kept.
-    kept: Vec<bool>,
+    /// What is kept of the grammar's kind.
+    keep: Vec<Keep>,
     fields: Vec<u16>,
+    named: Vec<bool>,
+    is_plain: fn(&str) -> bool,
+}
+
+/// What is kept of a kind of nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    /// Nodes that are no tokens, with what is in them.
+    Unknown,
+    /// The node with what is in it.
+    Whole,
+    /// As `Whole`; what is in it is called nothing.
+    List,
+    /// The node alone: there is nothing in it that means anything.
+    Alone,
+    /// The node, and what is in it unless its text is plain.
+    Text,
+}
+
+/// What need not be asked of nodes of some kinds. Most nodes are of these kinds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shortcuts {
+    /// Names, numbers and the like.
+    pub(super) always: &'static [&'static str],
+    /// Nodes whose children are called nothing: asking for a child's field costs as much as all else about it.
+    pub(super) lists: &'static [&'static str],
+    /// Texts that may have expressions in them.
+    pub(super) texts: &'static [&'static str],
+    /// Whether such a text has none.
+    pub(super) is_plain: fn(&str) -> bool,
 }
 
 impl Table {
     /// A table for a grammar. `kinds` and `fields` are numbered by their position, from 1. A kind that is no named node
     /// of the grammar is a token that is kept.
-    pub(super) fn new(grammar: tree_sitter::Language, kinds: &[&str], fields: &[&str]) -> Self {
+    pub(super) fn new(
+        grammar: tree_sitter::Language,
+        kinds: &[&str],
+        fields: &[&str],
+        shortcuts: &Shortcuts,
+    ) -> Self {
         let number = |list: &[&str], name: &str| {
             list.iter().position(|one| *one == name).map_or(0, |at| at as u16 + 1)
         };
@@ -39,15 +74,22 @@ impl Table {
         let is_named = |id: usize| grammar.node_kind_is_named(id as u16);
         // A token that is called as a node is (`yield`) says nothing that the node does not.
         let named: FxHashSet<&str> = all().filter(|(id, _)| is_named(*id)).map(|(_, name)| name).collect();
-        let (mut by_kind, mut kept) = (vec![0; count], vec![false; count]);
+        let (mut by_kind, mut keep) = (vec![0; count], vec![Keep::Unknown; count]);
         for (id, name) in all().filter(|(id, name)| is_named(*id) || !named.contains(name)) {
             by_kind[id] = number(kinds, name);
-            kept[id] = by_kind[id] != 0;
+            keep[id] = match name {
+                _ if by_kind[id] == 0 => Keep::Unknown,
+                _ if !is_named(id) || shortcuts.always.contains(&name) => Keep::Alone,
+                _ if shortcuts.texts.contains(&name) => Keep::Text,
+                _ if shortcuts.lists.contains(&name) => Keep::List,
+                _ => Keep::Whole,
+            };
         }
         let by_field = (0..=grammar.field_count())
             .map(|id| grammar.field_name_for_id(id as u16).map_or(0, |name| number(fields, name)));
         let fields = by_field.collect();
-        Self { grammar, kinds: by_kind, kept, fields }
+        let named = (0..count).map(is_named).collect();
+        Self { grammar, kinds: by_kind, keep, fields, named, is_plain: shortcuts.is_plain }
     }
 }
 
@@ -60,8 +102,8 @@ pub(super) struct Node {
     pub(super) field: u16,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// From 1.
-    pub(super) line: u32,
+    /// From 0, in the text that was parsed.
+    row: u32,
     /// The node behind its last descendant.
     after: u32,
     /// Not a token.
@@ -72,14 +114,33 @@ pub(super) struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct At(u32);
 
+/// A text without what means nothing.
+#[derive(Debug)]
+pub(super) struct Condensed {
+    pub(super) text: String,
+    /// For each of its lines the line in the file, from 1.
+    pub(super) lines: Vec<u32>,
+}
+
 /// The syntax of one file.
 #[derive(Debug)]
-pub(super) struct Syntax<'a> {
-    text: &'a str,
+pub(super) struct Syntax {
+    source: Condensed,
     nodes: Vec<Node>,
 }
 
-impl<'a> Syntax<'a> {
+impl Condensed {
+    /// All of a text.
+    pub(super) fn whole(text: String) -> Self {
+        Self { text, lines: Vec::new() }
+    }
+
+    fn line(&self, row: u32) -> u32 {
+        self.lines.get(row as usize).copied().unwrap_or(row + 1)
+    }
+}
+
+impl Syntax {
     pub(super) fn root(&self) -> At {
         At(0)
     }
@@ -88,15 +149,20 @@ impl<'a> Syntax<'a> {
         &self.nodes[at.0 as usize]
     }
 
-    pub(super) fn text(&self, at: At) -> &'a str {
+    pub(super) fn text(&self, at: At) -> &str {
         let node = self.node(at);
-        self.text.get(node.start as usize..node.end as usize).unwrap_or_default()
+        self.source.text.get(node.start as usize..node.end as usize).unwrap_or_default()
     }
 
     /// The line on which the node's text ends.
     pub(super) fn last_line(&self, at: At) -> u32 {
         let breaks = self.text(at).bytes().filter(|byte| *byte == b'\n').count();
-        self.node(at).line + u32::try_from(breaks).unwrap_or(0)
+        self.source.line(self.node(at).row + u32::try_from(breaks).unwrap_or(0))
+    }
+
+    /// The line on which the node begins, from 1.
+    pub(super) fn line(&self, at: At) -> u32 {
+        self.source.line(self.node(at).row)
     }
 
     /// The children of a node that are no tokens.
@@ -140,19 +206,19 @@ impl Iterator for Children<'_> {
 }
 
 /// Reads a file. Nothing comes back when it cannot be parsed in time.
-pub(super) fn read<'a>(
+pub(super) fn read(
     path: &str,
-    text: &'a str,
+    source: Condensed,
     table: &Table,
     parser: &mut Parser,
     bounds: &Bounds,
     trouble: &mut Diagnostics,
-) -> Option<Syntax<'a>> {
+) -> Option<Syntax> {
     if let Err(error) = parser.set_language(&table.grammar) {
         trouble.add(Trouble::ParseTooLong, path, 0, format!("the grammar does not fit the parser: {error}"));
         return None;
     }
-    let Some(tree) = parse(text, parser, bounds) else {
+    let Some(tree) = parse(&source.text, parser, bounds) else {
         parser.reset();
         let detail = format!("more than {} reports of progress per 1,000 bytes", bounds.parse_reports);
         trouble.add(Trouble::ParseTooLong, path, 0, detail);
@@ -163,14 +229,15 @@ pub(super) fn read<'a>(
         table,
         bounds,
         path,
+        source: &source,
         trouble,
-        nodes: Vec::with_capacity(text.len() / 8),
+        nodes: Vec::with_capacity(source.text.len() / 8),
         errors: 0,
         cut: false,
     };
     walk.run(&mut tree.walk(), broken);
     let nodes = walk.nodes;
-    Some(Syntax { text, nodes })
+    Some(Syntax { source, nodes })
 }
 
 fn parse(text: &str, parser: &mut Parser, bounds: &Bounds) -> Option<Tree> {
@@ -188,6 +255,7 @@ struct Walk<'a> {
     table: &'a Table,
     bounds: &'a Bounds,
     path: &'a str,
+    source: &'a Condensed,
     trouble: &'a mut Diagnostics,
     nodes: Vec<Node>,
     errors: usize,
@@ -196,22 +264,21 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn run(&mut self, cursor: &mut TreeCursor<'_>, broken: bool) {
-        // The kept ancestors of the cursor's node, and how deep the cursor is.
-        let mut open: Vec<u32> = Vec::new();
+        // The ancestors of the cursor's node, and whether they call their children something.
+        let mut open: Vec<(u32, Keep)> = Vec::new();
         loop {
-            let kept = self.enter(cursor, broken);
-            if let Some(at) = kept {
-                open.push(at);
-            }
-            let deep = open.len() >= usize::from(self.bounds.syntax_depth);
-            if kept.is_some() && !deep && cursor.goto_first_child() {
-                continue;
-            }
-            if kept.is_some() {
+            let keep_above = open.last().map_or(Keep::Whole, |(_, keep)| *keep);
+            if let Some((at, keep)) = self.enter(cursor, broken, keep_above)
+                && keep != Keep::Alone
+            {
+                let deep = open.len() + 1 >= usize::from(self.bounds.syntax_depth);
+                if !deep && cursor.goto_first_child() {
+                    open.push((at, keep));
+                    continue;
+                }
                 if deep && cursor.node().named_child_count() > 0 {
                     self.tell_depth(cursor);
                 }
-                self.close(&mut open);
             }
             if self.nodes.len() >= self.bounds.syntax_nodes {
                 self.tell_nodes(cursor);
@@ -229,36 +296,41 @@ impl Walk<'_> {
         }
     }
 
-    /// Keeps the node if it means something.
-    fn enter(&mut self, cursor: &TreeCursor<'_>, broken: bool) -> Option<u32> {
+    /// Keeps the node if it means something, and tells what is kept of it.
+    fn enter(&mut self, cursor: &TreeCursor<'_>, broken: bool, above: Keep) -> Option<(u32, Keep)> {
         let node = cursor.node();
         let id = usize::from(node.kind_id());
-        let named = node.is_named();
-        let known = self.table.kept.get(id).copied().unwrap_or(false);
+        // An error has a kind that no grammar lists.
+        let keep = self.table.keep.get(id).copied().unwrap_or(Keep::Unknown);
         if broken && (node.is_error() || node.is_missing()) {
             self.tell_error(node.start_position().row, node.is_missing());
         }
-        if !known && (!named || node.is_extra()) {
+        if keep == Keep::Unknown && (!node.is_named() || node.is_extra()) {
             return None;
         }
-        let field = cursor
-            .field_id()
-            .map_or(0, |id| self.table.fields.get(usize::from(id.get())).copied().unwrap_or(0));
+        let named = self.table.named.get(id).copied().unwrap_or(true);
+        let field = if above == Keep::List { None } else { cursor.field_id() };
+        let field = field.and_then(|id| self.table.fields.get(usize::from(id.get())).copied());
         let at = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        let (start, end) = (node.start_byte(), node.end_byte());
         self.nodes.push(Node {
             kind: self.table.kinds.get(id).copied().unwrap_or(0),
-            field,
-            start: node.start_byte() as u32,
-            end: node.end_byte() as u32,
-            line: node.start_position().row as u32 + 1,
+            field: field.unwrap_or(0),
+            start: start as u32,
+            end: end as u32,
+            row: node.start_position().row as u32,
             after: at + 1,
             named,
         });
-        Some(at)
+        let plain = || (self.table.is_plain)(self.source.text.get(start..end).unwrap_or_default());
+        match keep {
+            Keep::Text if plain() => Some((at, Keep::Alone)),
+            keep => Some((at, keep)),
+        }
     }
 
-    fn close(&mut self, open: &mut Vec<u32>) {
-        if let Some(at) = open.pop() {
+    fn close(&mut self, open: &mut Vec<(u32, Keep)>) {
+        if let Some((at, _)) = open.pop() {
             self.nodes[at as usize].after = self.nodes.len() as u32;
         }
     }
@@ -267,7 +339,7 @@ impl Walk<'_> {
         self.errors += 1;
         if self.errors <= ERRORS_TOLD {
             let what = if missing { "something is missing here" } else { "this is not understood" };
-            self.trouble.add(Trouble::SyntaxError, self.path, row as u32 + 1, what.into());
+            self.trouble.add(Trouble::SyntaxError, self.path, self.source.line(row as u32), what.into());
         }
     }
 
@@ -276,13 +348,13 @@ impl Walk<'_> {
             self.cut = true;
             let detail = format!("more than {} levels", self.bounds.syntax_depth);
             let row = cursor.node().start_position().row;
-            self.trouble.add(Trouble::NestedTooDeep, self.path, row as u32 + 1, detail);
+            self.trouble.add(Trouble::NestedTooDeep, self.path, self.source.line(row as u32), detail);
         }
     }
 
     fn tell_nodes(&mut self, cursor: &TreeCursor<'_>) {
         let detail = format!("more than {} nodes", self.bounds.syntax_nodes);
         let row = cursor.node().start_position().row;
-        self.trouble.add(Trouble::FileTooManyNodes, self.path, row as u32 + 1, detail);
+        self.trouble.add(Trouble::FileTooManyNodes, self.path, self.source.line(row as u32), detail);
     }
 }

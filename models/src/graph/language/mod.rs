@@ -6,9 +6,11 @@ mod effects;
 mod model;
 mod python;
 
+use std::borrow::Cow;
+
 use super::lower::Lowering;
 use super::source::LanguageId;
-use super::syntax::{Syntax, Table};
+use super::syntax::{Condensed, Syntax, Table};
 pub use effects::EffectKind;
 pub(super) use effects::effect_in;
 pub(super) use model::Model;
@@ -18,11 +20,16 @@ pub(super) trait Language: Sync {
     /// Its grammar, and the kinds and fields that [`Language::lower`] knows.
     fn table(&self) -> Table;
 
+    /// The text that is parsed: all that means something.
+    fn condense(&self, text: Cow<'_, str>) -> Condensed {
+        Condensed::whole(text.into_owned())
+    }
+
     /// How modules call the file at a path.
     fn module_name(&self, path: &str) -> String;
 
     /// Makes a unit of a file's syntax.
-    fn lower(&self, syntax: &Syntax<'_>, out: &mut Lowering<'_>);
+    fn lower(&self, syntax: &Syntax, out: &mut Lowering<'_>);
 
     /// What holds for all programs.
     fn rules(&self) -> &'static Rules;

@@ -35,6 +35,18 @@ pub(super) struct End {
     pub(super) full_cells: usize,
 }
 
+/// A cell. Most have one value and few uses.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    first: ValueId,
+    count: u32,
+    last_use: u32,
+}
+
+/// No value, no use.
+const NONE: u32 = u32::MAX;
+const EMPTY: Cell = Cell { first: ValueId(NONE), count: 0, last_use: NONE };
+
 /// The graph under resolution.
 pub(super) struct Solver<'p> {
     pub(super) units: &'p [Unit],
@@ -43,8 +55,11 @@ pub(super) struct Solver<'p> {
     pub(super) modules: &'p Modules,
     pub(super) bounds: &'p Bounds,
     pub(super) values: Values,
-    cell_values: Vec<Vec<ValueId>>,
-    cell_uses: Vec<Vec<Use>>,
+    cells: Vec<Cell>,
+    /// The values of cells with more than one.
+    more_values: FxHashMap<CellId, Vec<ValueId>>,
+    /// Uses, each with the one before it of the same cell.
+    uses: Vec<(Use, u32)>,
     full: FxHashSet<CellId>,
     pub(super) constants: FxHashMap<ValueId, CellId>,
     /// The shared cell of each variable, by unit.
@@ -62,6 +77,7 @@ pub(super) struct Solver<'p> {
     pub(super) followers: FxHashMap<ValueId, Vec<ValueId>>,
     pub(super) lengths: FxHashMap<ValueId, u32>,
     pub(super) orders: FxHashMap<Cls, std::rc::Rc<[ValueId]>>,
+    pub(super) paths: FxHashMap<(Symbol, Symbol), Symbol>,
     pub(super) library_models: FxHashMap<Symbol, Model>,
     pub(super) done: FxHashSet<(u32, u32, u32)>,
     pub(super) edges: FxHashSet<(CellId, CellId)>,
@@ -94,8 +110,9 @@ impl<'p> Solver<'p> {
             bounds,
             values: Values::default(),
             // The cell of nothing.
-            cell_values: vec![Vec::new()],
-            cell_uses: vec![Vec::new()],
+            cells: vec![EMPTY],
+            more_values: FxHashMap::default(),
+            uses: Vec::new(),
             full: FxHashSet::default(),
             constants: FxHashMap::default(),
             vars: Vec::new(),
@@ -112,6 +129,7 @@ impl<'p> Solver<'p> {
             followers: FxHashMap::default(),
             lengths: FxHashMap::default(),
             orders: FxHashMap::default(),
+            paths: FxHashMap::default(),
             library_models: FxHashMap::default(),
             done: FxHashSet::default(),
             edges: FxHashSet::default(),
@@ -138,13 +156,12 @@ impl<'p> Solver<'p> {
 
     pub(super) fn cell(&mut self) -> CellId {
         // What is beyond the bound is not followed.
-        if self.solving && self.cell_values.len() >= self.bounds.resolution_cells {
+        if self.solving && self.cells.len() >= self.bounds.resolution_cells {
             self.steps = usize::MAX;
             return NOTHING;
         }
-        self.cell_values.push(Vec::new());
-        self.cell_uses.push(Vec::new());
-        CellId::of(self.cell_values.len() - 1)
+        self.cells.push(EMPTY);
+        CellId::of(self.cells.len() - 1)
     }
 
     /// The cell of a value that is written there.
@@ -164,7 +181,12 @@ impl<'p> Solver<'p> {
     }
 
     pub(super) fn values_of(&self, cell: CellId) -> &[ValueId] {
-        &self.cell_values[cell.index()]
+        let at = &self.cells[cell.index()];
+        match at.count {
+            0 => &[],
+            1 => std::slice::from_ref(&at.first),
+            _ => self.more_values.get(&cell).map_or(&[], |values| values),
+        }
     }
 
     /// A value that a cell may have.
@@ -172,24 +194,30 @@ impl<'p> Solver<'p> {
         if cell == NOTHING {
             return;
         }
-        let values = &self.cell_values[cell.index()];
-        if values.contains(&value) {
+        let Cell { first, count, last_use } = self.cells[cell.index()];
+        if count > 0 && (first == value || (count > 1 && self.values_of(cell).contains(&value))) {
             return;
         }
         let mut value = value;
-        if values.len() >= LITERALS_MAX {
+        if count as usize >= LITERALS_MAX {
             value = self.widened(cell, value);
-            if self.cell_values[cell.index()].contains(&value) {
+            if self.values_of(cell).contains(&value) {
                 return;
             }
         }
-        let values = &mut self.cell_values[cell.index()];
-        if values.len() >= self.bounds.values {
+        if count as usize >= self.bounds.values {
             self.full.insert(cell);
             return;
         }
-        values.push(value);
-        if !self.cell_uses[cell.index()].is_empty() || !self.solving {
+        match count {
+            0 => self.cells[cell.index()].first = value,
+            1 => {
+                self.more_values.insert(cell, vec![first, value]);
+            }
+            _ => self.more_values.entry(cell).or_default().push(value),
+        }
+        self.cells[cell.index()].count += 1;
+        if last_use != NONE || !self.solving {
             self.now.push((cell, value));
         }
     }
@@ -206,7 +234,7 @@ impl<'p> Solver<'p> {
             Value::Int(_) => !text,
             _ => false,
         };
-        if self.cell_values[cell.index()].iter().filter(alike).count() < LITERALS_MAX {
+        if self.values_of(cell).iter().filter(alike).count() < LITERALS_MAX {
             return value;
         }
         self.values.id(if text { Value::SomeText } else { Value::SomeNumber })
@@ -217,11 +245,12 @@ impl<'p> Solver<'p> {
         if cell == NOTHING {
             return;
         }
-        self.cell_uses[cell.index()].push(one);
-        if !self.solving {
-            return;
+        let before = self.cells[cell.index()].last_use;
+        self.cells[cell.index()].last_use = self.uses.len() as u32;
+        self.uses.push((one, before));
+        if self.solving {
+            self.again(cell, one);
         }
-        self.again(cell, one);
     }
 
     /// Values of one cell are values of another.
@@ -277,7 +306,7 @@ impl<'p> Solver<'p> {
     /// is walked by recursion.
     fn again(&mut self, cell: CellId, one: Use) {
         let mut at = 0;
-        while let Some(value) = self.cell_values[cell.index()].get(at).copied() {
+        while let Some(value) = self.values_of(cell).get(at).copied() {
             match one {
                 Use::To(to) => self.add(to, value),
                 _ => self.later.push_back((cell, one, value)),
@@ -296,10 +325,11 @@ impl<'p> Solver<'p> {
             if let Some((from, key, into)) = self.copies.pop() {
                 self.follow(from, key, into);
             } else if let Some((cell, value)) = self.now.pop() {
-                let mut at = 0;
-                while let Some(one) = self.cell_uses[cell.index()].get(at).copied() {
+                // A use that is added meanwhile is passed the value when it is added.
+                let mut next = self.cells[cell.index()].last_use;
+                while let Some((one, before)) = self.uses.get(next as usize).copied() {
                     self.pass(cell, one, value);
-                    at += 1;
+                    next = before;
                 }
             } else if let Some((cell, one, value)) = self.later.pop_front() {
                 self.apply(cell, one, value);

@@ -278,12 +278,17 @@ impl Solver<'_> {
 
     /// A part of a library by its path.
     pub(super) fn path(&mut self, path: Symbol, name: Symbol) -> Symbol {
+        if let Some(known) = self.paths.get(&(path, name)) {
+            return *known;
+        }
         let text = self.names.text(path);
         if text.bytes().filter(|byte| *byte == b'.').count() >= PATH_PARTS_MAX {
             return path;
         }
         let text = format!("{text}.{}", self.names.text(name));
-        self.names.intern(&text)
+        let part = self.names.intern(&text);
+        self.paths.insert((path, name), part);
+        part
     }
 
     pub(super) fn store(&mut self, store: u32, value: ValueId) {

@@ -9,7 +9,7 @@ use crate::graph::lower::Place;
 use crate::graph::names::Symbol;
 use crate::graph::syntax::At;
 
-impl Reader<'_, '_, '_> {
+impl Reader<'_, '_> {
     pub(super) fn decorated(&mut self, at: At, place: Place, list: &mut Vec<StmtId>) {
         let decorators: Vec<At> = self.of_kind(at, K::Decorator).collect();
         let Some(definition) = self.field(at, F::Definition) else { return };

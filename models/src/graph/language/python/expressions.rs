@@ -9,7 +9,7 @@ use crate::graph::ir::{
 use crate::graph::lower::{Place, TEXT_MAX};
 use crate::graph::syntax::At;
 
-impl Reader<'_, '_, '_> {
+impl Reader<'_, '_> {
     pub(super) fn expr(&mut self, at: At, place: Place) -> ExprId {
         let line = self.line(at);
         let kind = match self.kind(at) {
@@ -114,25 +114,17 @@ impl Reader<'_, '_, '_> {
 
     /// A text is known if nothing in it is put in or escaped.
     fn string(&mut self, at: At, place: Place) -> ExprKind {
-        let (mut parts, mut text, mut known) = (Vec::new(), "", true);
-        for child in self.children(at) {
-            match self.kind(child) {
-                K::StringContent => {
-                    known &= text.is_empty() && self.children(child).next().is_none();
-                    text = self.syntax.text(child);
-                }
-                K::Interpolation => {
-                    known = false;
-                    let value = self.field(child, F::Expression);
-                    parts.extend(value.map(|value| self.expr(value, place)));
-                }
-                _ => {}
-            }
+        let mut parts = Vec::new();
+        for child in self.of_kind(at, K::Interpolation) {
+            let value = self.field(child, F::Expression);
+            parts.extend(value.map(|value| self.expr(value, place)));
         }
-        if known && text.len() <= TEXT_MAX {
-            return ExprKind::Literal(Literal::Text(self.out.names.intern(text)));
+        let text = self.syntax.text(at);
+        let known = parts.is_empty() && text.len() <= TEXT_MAX && !text.contains(['\\', '{']);
+        match inside(text).filter(|_| known) {
+            Some(inside) => ExprKind::Literal(Literal::Text(self.out.names.intern(inside))),
+            None => ExprKind::Literal(Literal::SomeText(self.out.exprs(parts))),
         }
-        ExprKind::Literal(Literal::SomeText(self.out.exprs(parts)))
     }
 
     fn integer(&self, at: At) -> Literal {
@@ -352,6 +344,12 @@ impl Reader<'_, '_, '_> {
             _ => self.expr(at, place),
         }
     }
+}
+
+/// What stands between the quotes.
+fn inside(text: &str) -> Option<&str> {
+    let quoted = text.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    ["\"\"\"", "'''", "\"", "'"].iter().find_map(|quote| quoted.strip_prefix(quote)?.strip_suffix(quote))
 }
 
 fn op_of(kind: K) -> Op {

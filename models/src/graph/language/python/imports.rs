@@ -48,7 +48,7 @@ fn package_of<'a>(importer: &Importer<'a>) -> &'a str {
     importer.module.rsplit_once('.').map_or("", |(package, _)| package)
 }
 
-impl Reader<'_, '_, '_> {
+impl Reader<'_, '_> {
     /// `import a.b.c` gives the name `a`, `import a.b.c as d` the module itself.
     pub(super) fn import(&mut self, at: At, place: Place, list: &mut Vec<StmtId>) {
         for child in self.called(at, F::Name) {

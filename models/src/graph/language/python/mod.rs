@@ -1,17 +1,20 @@
 //! Python 3. In: syntax by tree-sitter-python. Out: a unit. Modules are named by their paths, and found absolutely,
 //! beside the importer, and below the importer's packages. Types that are written down are used as what they say.
 
+mod condense;
 mod definitions;
 mod expressions;
 mod imports;
 mod library;
 mod statements;
 
+use std::borrow::Cow;
+
 use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds};
 use crate::graph::ir::{ExprId, ScopeKind};
 use crate::graph::lower::{Lowering, Place};
 use crate::graph::names::Symbol;
-use crate::graph::syntax::{At, Children, Syntax, Table};
+use crate::graph::syntax::{At, Children, Condensed, Shortcuts, Syntax, Table};
 
 /// The language.
 #[derive(Debug)]
@@ -186,6 +189,32 @@ fields! {
     }
 }
 
+const SHORTCUTS: Shortcuts = Shortcuts {
+    always: &["identifier", "integer", "float", "true", "false", "none", "ellipsis"],
+    lists: &[
+        "module",
+        "block",
+        "expression_statement",
+        "argument_list",
+        "expression_list",
+        "parameters",
+        "lambda_parameters",
+        "tuple",
+        "list",
+        "set",
+        "dictionary",
+        "pattern_list",
+        "tuple_pattern",
+        "return_statement",
+        "parenthesized_expression",
+        "conditional_expression",
+        "decorator",
+        "await",
+    ],
+    texts: &["string"],
+    is_plain: |text| !text.split(['"', '\'']).next().unwrap_or_default().contains(['f', 'F', 't', 'T']),
+};
+
 static RULES: Rules = Rules {
     constructor: "__init__",
     receiver_is_parameter: true,
@@ -209,14 +238,18 @@ static RULES: Rules = Rules {
 
 impl Language for Python {
     fn table(&self) -> Table {
-        Table::new(tree_sitter_python::LANGUAGE.into(), K::NAMES, F::NAMES)
+        Table::new(tree_sitter_python::LANGUAGE.into(), K::NAMES, F::NAMES, &SHORTCUTS)
+    }
+
+    fn condense(&self, text: Cow<'_, str>) -> Condensed {
+        condense::condense(&text)
     }
 
     fn module_name(&self, path: &str) -> String {
         imports::module_name(path)
     }
 
-    fn lower(&self, syntax: &Syntax<'_>, out: &mut Lowering<'_>) {
+    fn lower(&self, syntax: &Syntax, out: &mut Lowering<'_>) {
         let mut reader = Reader { syntax, out };
         let place = reader.out.module_place();
         let body = reader.block(syntax.root(), place);
@@ -256,18 +289,18 @@ impl Language for Python {
 }
 
 /// One file's syntax and the unit that is made of it.
-struct Reader<'r, 's, 'n> {
-    syntax: &'r Syntax<'s>,
+struct Reader<'r, 'n> {
+    syntax: &'r Syntax,
     out: &'r mut Lowering<'n>,
 }
 
-impl<'r, 's> Reader<'r, 's, '_> {
+impl<'r> Reader<'r, '_> {
     fn kind(&self, at: At) -> K {
         K::of(self.syntax.node(at).kind)
     }
 
     fn line(&self, at: At) -> u32 {
-        self.syntax.node(at).line
+        self.syntax.line(at)
     }
 
     fn field(&self, at: At, field: F) -> Option<At> {
@@ -286,13 +319,13 @@ impl<'r, 's> Reader<'r, 's, '_> {
         self.children(at).next()
     }
 
-    fn of_kind(&self, at: At, kind: K) -> impl Iterator<Item = At> + use<'r, 's> {
+    fn of_kind(&self, at: At, kind: K) -> impl Iterator<Item = At> + use<'r> {
         let syntax = self.syntax;
         syntax.children(at).filter(move |child| K::of(syntax.node(*child).kind) == kind)
     }
 
     /// The children that the parent calls so.
-    fn called(&self, at: At, field: F) -> impl Iterator<Item = At> + use<'r, 's> {
+    fn called(&self, at: At, field: F) -> impl Iterator<Item = At> + use<'r> {
         let syntax = self.syntax;
         syntax.children(at).filter(move |child| syntax.node(*child).field == field.number())
     }

@@ -6,7 +6,7 @@ use crate::graph::ir::{Block, Branch, ExprId, ExprKind, Handler, Loop, LoopKind,
 use crate::graph::lower::Place;
 use crate::graph::syntax::At;
 
-impl Reader<'_, '_, '_> {
+impl Reader<'_, '_> {
     pub(super) fn block(&mut self, at: At, place: Place) -> Block {
         let mut list = Vec::new();
         for child in self.children(at) {
