@@ -1,6 +1,6 @@
 //! Code on its way to a segment that answers, as its sender sees it.
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -20,7 +20,7 @@ fn upload(agent: &Agent, name: &str, files: &[(&str, &str)]) -> Result<PathBuf> 
     Ok(folder)
 }
 
-fn deploy(agent: &Agent, path: &PathBuf) -> Result<String> {
+fn deploy(agent: &Agent, path: &Path) -> Result<String> {
     agent.weft(&["deploy", path.to_str().context("a path in UTF-8")?])
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench WHAT`: what weft costs and gains, against a reference that is measured in the same run, in turns
 //! with it. In: which benchmark. Out: a table with target and verdict, or one JSON object; progress goes to standard
 //! error. A target that is missed is a result; only what could not be measured is a failure.
+mod code;
 mod machine;
 mod progress;
 mod release;
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Cold starts against containerd's own calls and `ctr run`; hits against the same container reached directly
     Start(start::Arguments),
+    /// The code graph: right call graphs of PyCG's benchmark, and source per second
+    Code(code::Arguments),
 }
 
 /// Measures.
@@ -34,6 +37,7 @@ enum What {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Start(arguments) => start::run(arguments),
+        What::Code(arguments) => code::run(arguments),
     }
 }
 

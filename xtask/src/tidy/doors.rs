@@ -46,6 +46,11 @@ const DOORS: &[Door] = &[
     ("httparse", &["agent/src/capture/http"]),
     ("metrics_exporter_prometheus", &["agent/src/metrics.rs", "agent/src/scrape"]),
     ("toml", &["agent/src/config", "agent/src/intake/project"]),
+    ("tree_sitter", &["models/src/graph/"]),
+    ("tree_sitter_javascript", &["models/src/graph/language/"]),
+    ("tree_sitter_python", &["models/src/graph/language/"]),
+    ("tree_sitter_typescript", &["models/src/graph/language/"]),
+    ("petgraph", &["models/src/graph/"]),
 ];
 /// System tests and the developer's commands talk to the agent from outside, with what suits them.
 const OUTSIDE: &[&str] = &["ebpf/", "tests/", "xtask/", "agent/tests/", "models/tests/"];
