@@ -51,6 +51,14 @@ impl LanguageId {
         }
     }
 
+    /// The language whose modules it can import.
+    pub fn family(self) -> Self {
+        match self {
+            Self::Python => Self::Python,
+            Self::JavaScript | Self::TypeScript | Self::Tsx => Self::JavaScript,
+        }
+    }
+
     /// Its name in lower case.
     pub fn name(self) -> &'static str {
         match self {

@@ -86,6 +86,8 @@ pub(super) struct Solver<'p> {
     pub(super) found: Found,
     /// What a class outside of the program may have, for reads that nothing else answers.
     pub(super) inherited: Vec<(CellId, ValueId)>,
+    /// Reads of members that a class does not have.
+    pub(super) abstract_reads: Vec<(u32, Cls, Key)>,
     /// Places that are also places of a follower.
     pub(super) copies: Vec<(ValueId, Key, ValueId)>,
     now: Vec<(CellId, ValueId)>,
@@ -137,6 +139,7 @@ impl<'p> Solver<'p> {
             callbacks: Vec::new(),
             found: Found::default(),
             inherited: Vec::new(),
+            abstract_reads: Vec::new(),
             copies: Vec::new(),
             now: Vec::new(),
             later: VecDeque::new(),
@@ -299,6 +302,8 @@ impl<'p> Solver<'p> {
             }
         }
         self.run();
+        self.answer_abstract_reads();
+        self.run();
         End { stopped: self.steps > self.bounds.resolution_steps, full_cells: self.full.len() }
     }
 
@@ -369,12 +374,14 @@ impl<'p> Solver<'p> {
             Use::Member(load, receiver) => self.member(load, value, receiver),
             Use::Store(store) => self.store(store, value),
             Use::StoreKey(store) => self.store_key(store, value),
+            Use::Setter(store, class) => self.call_setter(store, value, class),
+            Use::Receiver(receiver) => self.give_receiver(value, receiver),
             Use::Iterate(iteration) => self.iterate(iteration, value),
             Use::Take(take) => self.take(take, value),
             Use::Call(site) => self.call(site, value),
             Use::Escape(site, library) => self.escape(site, value, library),
             Use::Base(class, place) => self.base(class, place, value),
-            Use::Instance(to) => self.instance(to, value),
+            Use::Instance(to, unit) => self.instance(to, value, unit),
             Use::Await(to) => self.wait(to, value),
             Use::Enter(iteration) => self.enter(iteration, value, cell),
             Use::Entries(into) => self.copy_entries(value, into),
