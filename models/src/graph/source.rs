@@ -96,7 +96,7 @@ pub(super) fn accept<'a>(
     let mut total = 0_usize;
     for (file, language) in known {
         if file.bytes.len() > bounds.file_bytes {
-            let detail = format!("{} bytes, {} are the most", file.bytes.len(), bounds.file_bytes);
+            let detail = format!("more than {} bytes", bounds.file_bytes);
             trouble.add(Trouble::FileTooLarge, &file.path, 0, detail);
         } else if total + file.bytes.len() > bounds.total_bytes {
             let detail = format!("more than {} bytes in all", bounds.total_bytes);

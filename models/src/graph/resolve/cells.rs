@@ -38,14 +38,17 @@ pub(super) struct End {
 /// A cell. Most have one value and few uses.
 #[derive(Clone, Copy, Debug)]
 struct Cell {
-    first: ValueId,
     count: u32,
+    /// Of several values the first.
+    value: ValueId,
+    /// The list of several values.
+    list: u32,
     last_use: u32,
 }
 
 /// No value, no use.
 const NONE: u32 = u32::MAX;
-const EMPTY: Cell = Cell { first: ValueId(NONE), count: 0, last_use: NONE };
+const EMPTY: Cell = Cell { count: 0, value: ValueId(NONE), list: NONE, last_use: NONE };
 
 /// The graph under resolution.
 pub(super) struct Solver<'p> {
@@ -57,7 +60,7 @@ pub(super) struct Solver<'p> {
     pub(super) values: Values,
     cells: Vec<Cell>,
     /// The values of cells with more than one.
-    more_values: FxHashMap<CellId, Vec<ValueId>>,
+    lists: Vec<Vec<ValueId>>,
     /// Uses, each with the one before it of the same cell.
     uses: Vec<(Use, u32)>,
     full: FxHashSet<CellId>,
@@ -113,7 +116,7 @@ impl<'p> Solver<'p> {
             values: Values::default(),
             // The cell of nothing.
             cells: vec![EMPTY],
-            more_values: FxHashMap::default(),
+            lists: Vec::new(),
             uses: Vec::new(),
             full: FxHashSet::default(),
             constants: FxHashMap::default(),
@@ -187,8 +190,8 @@ impl<'p> Solver<'p> {
         let at = &self.cells[cell.index()];
         match at.count {
             0 => &[],
-            1 => std::slice::from_ref(&at.first),
-            _ => self.more_values.get(&cell).map_or(&[], |values| values),
+            1 => std::slice::from_ref(&at.value),
+            _ => &self.lists[at.list as usize],
         }
     }
 
@@ -197,7 +200,7 @@ impl<'p> Solver<'p> {
         if cell == NOTHING {
             return;
         }
-        let Cell { first, count, last_use } = self.cells[cell.index()];
+        let Cell { value: first, count, list, last_use } = self.cells[cell.index()];
         if count > 0 && (first == value || (count > 1 && self.values_of(cell).contains(&value))) {
             return;
         }
@@ -213,11 +216,12 @@ impl<'p> Solver<'p> {
             return;
         }
         match count {
-            0 => self.cells[cell.index()].first = value,
+            0 => self.cells[cell.index()].value = value,
             1 => {
-                self.more_values.insert(cell, vec![first, value]);
+                self.cells[cell.index()].list = self.lists.len() as u32;
+                self.lists.push(vec![first, value]);
             }
-            _ => self.more_values.entry(cell).or_default().push(value),
+            _ => self.lists[list as usize].push(value),
         }
         self.cells[cell.index()].count += 1;
         if last_use != NONE || !self.solving {
@@ -230,6 +234,8 @@ impl<'p> Solver<'p> {
         let text = match self.values.get(value) {
             Value::Text(_) => true,
             Value::Int(_) => false,
+            // That it may be something else of a library, too, says nothing.
+            Value::LibraryResult(_) => return self.library_result(cell).unwrap_or(value),
             _ => return value,
         };
         let alike = |id: &&ValueId| match self.values.get(**id) {
@@ -241,6 +247,11 @@ impl<'p> Solver<'p> {
             return value;
         }
         self.values.id(if text { Value::SomeText } else { Value::SomeNumber })
+    }
+
+    fn library_result(&self, cell: CellId) -> Option<ValueId> {
+        let values = self.values_of(cell).iter();
+        values.copied().find(|value| matches!(self.values.get(*value), Value::LibraryResult(_)))
     }
 
     /// What is done with each value of a cell, those it has and those to come.
