@@ -9,18 +9,29 @@ use weft_models::graph::code::{Certainty, Edge, EdgeKind, Node, NodeId, NodeKind
 use super::super::table::Table;
 
 /// Names of one line; a function that calls more has the rest counted.
-const NAMES_MAX: usize = 8;
+const NAMES_MAX: usize = 6;
+
+/// What a language has of its own is in everybody's calls, and says little.
+const LANGUAGES: [&str; 2] = ["builtins", "javascript"];
+
+/// The nodes of what the languages themselves have.
+fn of_languages(graph: &CodeGraph) -> BTreeSet<NodeId> {
+    let is = |node: &Node| node.kind == NodeKind::Library && LANGUAGES.contains(&node.name.as_str());
+    let languages = graph.iter().filter(|(_, node)| is(node)).map(|(id, _)| id);
+    let inside = |id| graph.edges_from(id, EdgeKind::Contains).map(|edge| edge.to);
+    languages.flat_map(inside).collect()
+}
 
 /// Whoever calls or does something, with what, and what was left out.
 pub(super) fn table(graph: &CodeGraph) -> String {
-    let recursion = graph.recursion();
+    let (recursion, own) = (graph.recursion(), of_languages(graph));
     let mut table = Table::new(&["function", "at", "calls", "does"]);
     for (id, node) in graph.iter() {
-        let calls = names(graph, id, EdgeKind::Calls);
-        let does = names(graph, id, EdgeKind::Performs);
-        let own =
+        let calls = names(graph, id, EdgeKind::Calls, &own);
+        let does = names(graph, id, EdgeKind::Performs, &own);
+        let shown =
             matches!(node.kind, NodeKind::Function) || (node.kind == NodeKind::Module && !calls.is_empty());
-        if own {
+        if shown {
             let mark = if recursion.contains_key(&id) { " (recursive)" } else { "" };
             table.row([format!("{}{mark}", node.name), place(graph, node), listed(&calls), listed(&does)]);
         }
@@ -44,8 +55,8 @@ fn summary(graph: &CodeGraph) -> String {
     let nodes = |kind| graph.nodes.iter().filter(|node| node.kind == kind).count();
     let calls: Vec<&Edge> = graph.edges.iter().filter(|edge| edge.kind == EdgeKind::Calls).collect();
     let exact = calls.iter().filter(|edge| edge.certainty == Certainty::Exact).count();
-    let libraries = graph.nodes.iter().filter(|node| node.kind == NodeKind::Library);
-    let libraries: Vec<String> = libraries.map(library).collect();
+    let is = |node: &&Node| node.kind == NodeKind::Library && !LANGUAGES.contains(&node.name.as_str());
+    let libraries: Vec<String> = graph.nodes.iter().filter(is).map(library).collect();
     format!(
         "{} files, {} functions, {} classes, {} calls ({exact} exact)\nlibraries: {}\n",
         graph.files.len(),
@@ -66,19 +77,17 @@ fn place(graph: &CodeGraph, node: &Node) -> String {
     file.map(|file| format!("{file}:{}", node.lines.0)).unwrap_or_default()
 }
 
-/// Where edges of a kind lead to, each name once; `~` marks what is inferred.
-fn names(graph: &CodeGraph, from: NodeId, kind: EdgeKind) -> BTreeSet<String> {
-    let exact = |to: NodeId| {
-        graph.edges_from(from, kind).any(|edge| edge.to == to && edge.certainty == Certainty::Exact)
-    };
-    let name = |edge: &Edge| {
-        let mark = if exact(edge.to) { "" } else { "~" };
-        format!("{mark}{}", graph.node(edge.to).name)
-    };
-    graph.edges_from(from, kind).map(name).collect()
+/// Where edges of a kind lead to, each name once, the program's own first; `~` marks what is inferred.
+fn names(graph: &CodeGraph, from: NodeId, kind: EdgeKind, but: &BTreeSet<NodeId>) -> Vec<String> {
+    let edges = || graph.edges_from(from, kind).filter(|edge| !but.contains(&edge.to));
+    let exact = |to: NodeId| edges().any(|edge| edge.to == to && edge.certainty == Certainty::Exact);
+    let library = |to: NodeId| graph.node(to).kind == NodeKind::LibraryFunction;
+    let found: BTreeSet<(bool, &str, NodeId)> =
+        edges().map(|edge| (library(edge.to), graph.node(edge.to).name.as_str(), edge.to)).collect();
+    found.into_iter().map(|(_, name, to)| format!("{}{name}", if exact(to) { "" } else { "~" })).collect()
 }
 
-fn listed(names: &BTreeSet<String>) -> String {
+fn listed(names: &[String]) -> String {
     let mut text = names.iter().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
     if names.len() > NAMES_MAX {
         // Writing to a string does not fail.
@@ -140,7 +149,7 @@ mod tests {
         );
         let row = text.lines().find(|line| line.starts_with("shop.fetch")).unwrap();
         let words: Vec<_> = row.split_whitespace().collect();
-        assert_eq!(words, ["shop.fetch", "(recursive)", "shop.py:3", "requests.get,", "shop.fetch", "http"]);
+        assert_eq!(words, ["shop.fetch", "(recursive)", "shop.py:3", "shop.fetch,", "requests.get", "http"]);
     }
 
     #[test]
