@@ -7,6 +7,7 @@ mod expressions;
 mod imports;
 mod library;
 mod statements;
+mod tables;
 
 use std::borrow::Cow;
 
