@@ -2,6 +2,7 @@
 //! standard error. Exit 0 done, 1 failed, 2 wrong use.
 
 mod client;
+mod code;
 mod deploy;
 mod show;
 mod table;
@@ -102,6 +103,11 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Output,
     },
+    /// Look at source as weft does
+    Code {
+        #[command(subcommand)]
+        command: code::CodeCommand,
+    },
     /// Check a configuration
     Config {
         #[command(subcommand)]
@@ -126,6 +132,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Agent { config } => agent(&config),
         Command::Probe { output } => show::probe(output),
+        Command::Code { command } => code::run(&command),
         Command::Config { command: ConfigCommand::Check { path } } => {
             let config = Config::load(&path)?;
             say(&format!("{}: {} segments, nothing wrong\n", path.display(), config.segments.len()))

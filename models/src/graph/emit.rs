@@ -100,9 +100,8 @@ impl<'p> Emit<'p> {
     }
 
     /// Whether the path is one of the language's own, and does nothing outside.
-    pub(super) fn is_builtin(&self, path: Symbol) -> bool {
-        let text = self.program.names.text(path);
-        let own = text.starts_with("builtins.");
+    pub(super) fn is_builtin(&self, unit: &Unit, path: Symbol) -> bool {
+        let own = language::of(unit.language).is_builtin(self.program.names.text(path));
         own && !self.performing.contains_key(&path)
     }
 
@@ -175,6 +174,12 @@ impl<'p> Emit<'p> {
 
     /// The library to which a path belongs.
     fn library(&mut self, unit: &Unit, path: &str) -> NodeId {
+        // Of libraries that are imported the one with the longest name that the path begins with.
+        let ends = path.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '/')).map(|(at, _)| at);
+        let imported = ends.map(|at| &path[..at]).find_map(|name| self.libraries.get(name));
+        if let Some(node) = self.libraries.get(path).or(imported) {
+            return *node;
+        }
         let name = language::of(unit.language).library_name(path);
         if let Some(node) = self.libraries.get(name) {
             return *node;

@@ -134,6 +134,8 @@ pub struct Unit {
     pub written: Vec<(ScopeId, Symbol)>,
     /// Modules all of whose names the module scope takes in.
     pub imports_all: Vec<ExprId>,
+    /// The module says what it exports without a name.
+    pub has_default: bool,
     /// Every module that is named, with the line.
     pub imports: Vec<(Symbol, u32)>,
     pub(super) expr_lists: Vec<ExprId>,

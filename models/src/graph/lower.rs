@@ -55,6 +55,7 @@ impl<'a> Lowering<'a> {
             redirected: Vec::new(),
             written: Vec::new(),
             imports_all: Vec::new(),
+            has_default: false,
             imports: Vec::new(),
             expr_lists: Vec::new(),
             arg_lists: Vec::new(),

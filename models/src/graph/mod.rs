@@ -126,19 +126,20 @@ pub fn analyse(files: &[SourceFile], bounds: &Bounds) -> Analysis {
 /// Parses and lowers files, one after the other.
 fn read(files: &[SourceFile], bounds: &Bounds, trouble: &mut Diagnostics) -> Program {
     let mut program = Program::default();
-    let mut parser = syntax::Parser::new();
+    let mut reader = syntax::Reader::default();
     let mut tables = FxHashMap::default();
     for file in source::accept(files, bounds, trouble) {
         let language: &dyn Language = language::of(file.language);
         let table = tables.entry(file.language).or_insert_with(|| language.table());
         let source = language.condense(file.text);
-        let Some(syntax) = syntax::read(file.path, source, table, &mut parser, bounds, trouble) else {
+        let Some(syntax) = syntax::read(file.path, source, table, &mut reader, bounds, trouble) else {
             continue;
         };
         let module = language.module_name(file.path);
         let mut lowering = Lowering::new(file.path, file.language, &module, &mut program.names);
         language.lower(&syntax, &mut lowering);
         program.units.push(lowering.unit);
+        reader.done_with(syntax);
     }
     program
 }

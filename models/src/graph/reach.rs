@@ -373,7 +373,9 @@ impl<'p> Walk<'_, 'p> {
                 Target::Library(path) => {
                     result |= all;
                     // What the language itself has only hands values on.
-                    if let Some(node) = self.emit.library_node(path).filter(|_| !self.emit.is_builtin(path)) {
+                    if let Some(node) =
+                        self.emit.library_node(path).filter(|_| !self.emit.is_builtin(self.unit, path))
+                    {
                         if self.last {
                             self.edges(all, node, call.certain, line);
                         }

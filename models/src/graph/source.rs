@@ -51,6 +51,14 @@ impl LanguageId {
         }
     }
 
+    /// The language whose modules it can import.
+    pub fn family(self) -> Self {
+        match self {
+            Self::Python => Self::Python,
+            Self::JavaScript | Self::TypeScript | Self::Tsx => Self::JavaScript,
+        }
+    }
+
     /// Its name in lower case.
     pub fn name(self) -> &'static str {
         match self {
@@ -88,7 +96,7 @@ pub(super) fn accept<'a>(
     let mut total = 0_usize;
     for (file, language) in known {
         if file.bytes.len() > bounds.file_bytes {
-            let detail = format!("{} bytes, {} are the most", file.bytes.len(), bounds.file_bytes);
+            let detail = format!("more than {} bytes", bounds.file_bytes);
             trouble.add(Trouble::FileTooLarge, &file.path, 0, detail);
         } else if total + file.bytes.len() > bounds.total_bytes {
             let detail = format!("more than {} bytes in all", bounds.total_bytes);

@@ -8,8 +8,6 @@ use std::ops::ControlFlow;
 use rustc_hash::FxHashSet;
 use tree_sitter::{ParseOptions, Tree, TreeCursor};
 
-pub(super) use tree_sitter::Parser;
-
 use super::bounds::Bounds;
 use super::diagnostic::{Diagnostics, Trouble};
 
@@ -205,15 +203,32 @@ impl Iterator for Children<'_> {
     }
 }
 
+/// A parser, and room for the nodes of one file after the other.
+#[derive(Default)]
+pub(super) struct Reader {
+    parser: tree_sitter::Parser,
+    nodes: Vec<Node>,
+}
+
+impl Reader {
+    /// Takes the room of a file back that has been read.
+    pub(super) fn done_with(&mut self, syntax: Syntax) {
+        self.nodes = syntax.nodes;
+    }
+}
+
 /// Reads a file. Nothing comes back when it cannot be parsed in time.
 pub(super) fn read(
     path: &str,
     source: Condensed,
     table: &Table,
-    parser: &mut Parser,
+    parser: &mut Reader,
     bounds: &Bounds,
     trouble: &mut Diagnostics,
 ) -> Option<Syntax> {
+    let mut nodes = std::mem::take(&mut parser.nodes);
+    nodes.clear();
+    let parser = &mut parser.parser;
     if let Err(error) = parser.set_language(&table.grammar) {
         trouble.add(Trouble::ParseTooLong, path, 0, format!("the grammar does not fit the parser: {error}"));
         return None;
@@ -225,22 +240,13 @@ pub(super) fn read(
         return None;
     };
     let broken = tree.root_node().has_error();
-    let mut walk = Walk {
-        table,
-        bounds,
-        path,
-        source: &source,
-        trouble,
-        nodes: Vec::with_capacity(source.text.len() / 8),
-        errors: 0,
-        cut: false,
-    };
+    let mut walk = Walk { table, bounds, path, source: &source, trouble, nodes, errors: 0, cut: false };
     walk.run(&mut tree.walk(), broken);
     let nodes = walk.nodes;
     Some(Syntax { source, nodes })
 }
 
-fn parse(text: &str, parser: &mut Parser, bounds: &Bounds) -> Option<Tree> {
+fn parse(text: &str, parser: &mut tree_sitter::Parser, bounds: &Bounds) -> Option<Tree> {
     let bytes = text.as_bytes();
     let mut left = (bytes.len() / 1000 + 20).saturating_mul(bounds.parse_reports);
     let mut report = |_: &tree_sitter::ParseState| {

@@ -3,6 +3,7 @@
 //! A language is one implementation of [`Language`] in one module here, and one line in [`of`].
 
 mod effects;
+mod javascript;
 mod model;
 mod python;
 
@@ -46,6 +47,9 @@ pub(super) trait Language: Sync {
     /// The path of a name that nothing declares; `None` for a name that is not built in.
     fn free_name(&self, name: &str) -> Option<String>;
 
+    /// Whether a path is the language's own.
+    fn is_builtin(&self, path: &str) -> bool;
+
     /// What calling a library function does to values.
     fn model(&self, path: &str) -> Model;
 
@@ -73,6 +77,8 @@ pub(super) struct Rules {
     pub(super) scope_is_exported: bool,
     /// `object["name"]` is `object.name`.
     pub(super) keys_are_attributes: bool,
+    /// What the value is called that a module exports without a name.
+    pub(super) default_export: Option<&'static str>,
     /// Calling an instance calls this method.
     pub(super) call_method: Option<&'static str>,
     /// Iterating calls these methods: the first gives what the second is called on.
@@ -101,7 +107,9 @@ pub(super) struct BuiltinTypes {
 pub(super) fn of(language: LanguageId) -> &'static dyn Language {
     match language {
         LanguageId::Python => &python::Python,
-        LanguageId::JavaScript | LanguageId::TypeScript | LanguageId::Tsx => &python::Python,
+        LanguageId::JavaScript => &javascript::JavaScript::Plain,
+        LanguageId::TypeScript => &javascript::JavaScript::Typed,
+        LanguageId::Tsx => &javascript::JavaScript::TypedWithTags,
     }
 }
 

@@ -3,7 +3,6 @@
 
 /// What calling a library function does to values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "some are for languages that follow")]
 pub(crate) enum Model {
     /// Functions that are given to it are called by it; what it gives back is the library's.
     Unknown,
@@ -79,8 +78,10 @@ pub(crate) enum Model {
     Assign,
     /// Sets the prototype of the first argument to the second.
     SetPrototype,
-    /// Calls its first argument, with nothing that is followed; gives back nothing that is followed.
-    CallFirst,
+    /// Gives back a new map of the pairs in its first argument.
+    NewMap,
+    /// Lets the prototype of the first argument, a function, inherit from that of the second.
+    Inherit,
     /// Calls its first argument with functions that settle the promise that is given back.
     NewPromise,
 }

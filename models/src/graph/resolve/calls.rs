@@ -215,6 +215,13 @@ impl Solver<'_> {
         self.add_use(cell, Use::Take(number));
     }
 
+    pub(super) fn give_receiver(&mut self, function: ValueId, receiver: ValueId) {
+        if let Value::Function(function) = self.values.get(function) {
+            let to = self.functions[function.index()].receiver;
+            self.add(to, receiver);
+        }
+    }
+
     /// A function that is given to a library may be called by it.
     pub(super) fn escape(&mut self, site: u32, value: ValueId, library: Symbol) {
         let (Value::Function(function) | Value::Bound(function, _)) = self.values.get(value) else { return };

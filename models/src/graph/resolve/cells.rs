@@ -38,14 +38,17 @@ pub(super) struct End {
 /// A cell. Most have one value and few uses.
 #[derive(Clone, Copy, Debug)]
 struct Cell {
-    first: ValueId,
     count: u32,
+    /// Of several values the first.
+    value: ValueId,
+    /// The list of several values.
+    list: u32,
     last_use: u32,
 }
 
 /// No value, no use.
 const NONE: u32 = u32::MAX;
-const EMPTY: Cell = Cell { first: ValueId(NONE), count: 0, last_use: NONE };
+const EMPTY: Cell = Cell { count: 0, value: ValueId(NONE), list: NONE, last_use: NONE };
 
 /// The graph under resolution.
 pub(super) struct Solver<'p> {
@@ -57,7 +60,7 @@ pub(super) struct Solver<'p> {
     pub(super) values: Values,
     cells: Vec<Cell>,
     /// The values of cells with more than one.
-    more_values: FxHashMap<CellId, Vec<ValueId>>,
+    lists: Vec<Vec<ValueId>>,
     /// Uses, each with the one before it of the same cell.
     uses: Vec<(Use, u32)>,
     full: FxHashSet<CellId>,
@@ -86,6 +89,8 @@ pub(super) struct Solver<'p> {
     pub(super) found: Found,
     /// What a class outside of the program may have, for reads that nothing else answers.
     pub(super) inherited: Vec<(CellId, ValueId)>,
+    /// Reads of members that a class does not have.
+    pub(super) abstract_reads: Vec<(u32, Cls, Key)>,
     /// Places that are also places of a follower.
     pub(super) copies: Vec<(ValueId, Key, ValueId)>,
     now: Vec<(CellId, ValueId)>,
@@ -111,7 +116,7 @@ impl<'p> Solver<'p> {
             values: Values::default(),
             // The cell of nothing.
             cells: vec![EMPTY],
-            more_values: FxHashMap::default(),
+            lists: Vec::new(),
             uses: Vec::new(),
             full: FxHashSet::default(),
             constants: FxHashMap::default(),
@@ -137,6 +142,7 @@ impl<'p> Solver<'p> {
             callbacks: Vec::new(),
             found: Found::default(),
             inherited: Vec::new(),
+            abstract_reads: Vec::new(),
             copies: Vec::new(),
             now: Vec::new(),
             later: VecDeque::new(),
@@ -184,8 +190,8 @@ impl<'p> Solver<'p> {
         let at = &self.cells[cell.index()];
         match at.count {
             0 => &[],
-            1 => std::slice::from_ref(&at.first),
-            _ => self.more_values.get(&cell).map_or(&[], |values| values),
+            1 => std::slice::from_ref(&at.value),
+            _ => &self.lists[at.list as usize],
         }
     }
 
@@ -194,7 +200,7 @@ impl<'p> Solver<'p> {
         if cell == NOTHING {
             return;
         }
-        let Cell { first, count, last_use } = self.cells[cell.index()];
+        let Cell { value: first, count, list, last_use } = self.cells[cell.index()];
         if count > 0 && (first == value || (count > 1 && self.values_of(cell).contains(&value))) {
             return;
         }
@@ -210,11 +216,12 @@ impl<'p> Solver<'p> {
             return;
         }
         match count {
-            0 => self.cells[cell.index()].first = value,
+            0 => self.cells[cell.index()].value = value,
             1 => {
-                self.more_values.insert(cell, vec![first, value]);
+                self.cells[cell.index()].list = self.lists.len() as u32;
+                self.lists.push(vec![first, value]);
             }
-            _ => self.more_values.entry(cell).or_default().push(value),
+            _ => self.lists[list as usize].push(value),
         }
         self.cells[cell.index()].count += 1;
         if last_use != NONE || !self.solving {
@@ -227,6 +234,8 @@ impl<'p> Solver<'p> {
         let text = match self.values.get(value) {
             Value::Text(_) => true,
             Value::Int(_) => false,
+            // That it may be something else of a library, too, says nothing.
+            Value::LibraryResult(_) => return self.library_result(cell).unwrap_or(value),
             _ => return value,
         };
         let alike = |id: &&ValueId| match self.values.get(**id) {
@@ -238,6 +247,11 @@ impl<'p> Solver<'p> {
             return value;
         }
         self.values.id(if text { Value::SomeText } else { Value::SomeNumber })
+    }
+
+    fn library_result(&self, cell: CellId) -> Option<ValueId> {
+        let values = self.values_of(cell).iter();
+        values.copied().find(|value| matches!(self.values.get(*value), Value::LibraryResult(_)))
     }
 
     /// What is done with each value of a cell, those it has and those to come.
@@ -298,6 +312,8 @@ impl<'p> Solver<'p> {
                 self.add(cell, part);
             }
         }
+        self.run();
+        self.answer_abstract_reads();
         self.run();
         End { stopped: self.steps > self.bounds.resolution_steps, full_cells: self.full.len() }
     }
@@ -369,12 +385,14 @@ impl<'p> Solver<'p> {
             Use::Member(load, receiver) => self.member(load, value, receiver),
             Use::Store(store) => self.store(store, value),
             Use::StoreKey(store) => self.store_key(store, value),
+            Use::Setter(store, class) => self.call_setter(store, value, class),
+            Use::Receiver(receiver) => self.give_receiver(value, receiver),
             Use::Iterate(iteration) => self.iterate(iteration, value),
             Use::Take(take) => self.take(take, value),
             Use::Call(site) => self.call(site, value),
             Use::Escape(site, library) => self.escape(site, value, library),
             Use::Base(class, place) => self.base(class, place, value),
-            Use::Instance(to) => self.instance(to, value),
+            Use::Instance(to, unit) => self.instance(to, value, unit),
             Use::Await(to) => self.wait(to, value),
             Use::Enter(iteration) => self.enter(iteration, value, cell),
             Use::Entries(into) => self.copy_entries(value, into),

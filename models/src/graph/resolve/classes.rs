@@ -8,7 +8,8 @@ use super::cells::Solver;
 use super::uses::{Access, Use};
 use super::values::{CellId, Cls, Key, Value, ValueId};
 use super::{Inherits, Target};
-use crate::graph::ir::ScopeId;
+use crate::graph::ir::{ScopeId, UnitId};
+use crate::graph::names::Symbol;
 
 /// Classes above a class that are looked at.
 const ANCESTORS_MAX: usize = 64;
@@ -81,10 +82,16 @@ impl Solver<'_> {
         let instance = self.values.id(Value::Instance(class));
         let own = self.field(instance, key);
         self.flow(own, to);
-        self.load_member(load, class, key, receiver);
-        if !matches!(self.values.get(receiver), Value::Declared(_)) {
-            return;
+        let found = self.load_member(load, class, key, receiver);
+        if matches!(self.values.get(receiver), Value::Declared(_)) {
+            self.load_below(load, class, key, receiver);
+        } else if !found {
+            self.abstract_reads.push((load, class, key));
         }
+    }
+
+    /// Members of what inherits from a class.
+    fn load_below(&mut self, load: u32, class: Cls, key: Key, receiver: ValueId) {
         let (mut below, mut at) = (vec![class], 0);
         while at < below.len().min(SUBCLASSES_MAX) {
             for subclass in self.classes[below[at].index()].subclasses.clone() {
@@ -98,11 +105,22 @@ impl Solver<'_> {
         }
     }
 
+    /// What a class does not have, and nothing gave its instances, those that inherit from it are meant to have.
+    pub(super) fn answer_abstract_reads(&mut self) {
+        for (load, class, key) in std::mem::take(&mut self.abstract_reads) {
+            if self.values_of(self.loads[load as usize].cell).is_empty() {
+                let receiver = self.values.id(Value::Declared(class));
+                self.load_below(load, class, key, receiver);
+            }
+        }
+    }
+
     /// The member of the first class that has it.
-    pub(super) fn load_member(&mut self, load: u32, class: Cls, key: Key, receiver: ValueId) {
+    pub(super) fn load_member(&mut self, load: u32, class: Cls, key: Key, receiver: ValueId) -> bool {
         let order = self.order(class);
-        self.load_in_order(load, &order, key, receiver);
+        let found = self.load_in_order(load, &order, key, receiver);
         self.watch(class, load, receiver);
+        found
     }
 
     fn watch(&mut self, class: Cls, load: u32, receiver: ValueId) {
@@ -122,7 +140,9 @@ impl Solver<'_> {
         let above = self.values.id(Value::Class(class));
         let behind = order.iter().position(|one| *one == above);
         match behind {
-            Some(at) => self.load_in_order(load, &order[at + 1..], key, receiver),
+            Some(at) => {
+                self.load_in_order(load, &order[at + 1..], key, receiver);
+            }
             None => {
                 let order = self.order(class);
                 self.load_in_order(load, &order[1..], key, receiver);
@@ -130,14 +150,14 @@ impl Solver<'_> {
         }
     }
 
-    fn load_in_order(&mut self, load: u32, order: &[ValueId], key: Key, receiver: ValueId) {
+    fn load_in_order(&mut self, load: u32, order: &[ValueId], key: Key, receiver: ValueId) -> bool {
         for one in order {
             match self.values.get(*one) {
-                Value::Class(class) if self.load_own_member(load, class, key, receiver) => return,
+                Value::Class(class) if self.load_own_member(load, class, key, receiver) => return true,
                 Value::Library(path) | Value::LibraryResult(path) => {
-                    let Some(name) = key.as_attribute() else { return };
+                    let Some(name) = key.as_attribute() else { return false };
                     // What every object has is not looked for in a library.
-                    if !self.is_builtin(path) {
+                    if !self.is_builtin(self.loads[load as usize].at.unit, path) {
                         let part = self.path(path, name);
                         let part = self.values.id(Value::LibraryResult(part));
                         let to = self.loads[load as usize].cell;
@@ -152,6 +172,7 @@ impl Solver<'_> {
                 _ => {}
             }
         }
+        false
     }
 
     /// A class's own member. It may have been given to it from outside.
@@ -171,14 +192,14 @@ impl Solver<'_> {
     }
 
     /// The variable that a class declares by that name.
-    pub(super) fn member_var(&self, class: Cls, name: crate::graph::names::Symbol) -> Option<CellId> {
+    pub(super) fn member_var(&self, class: Cls, name: Symbol) -> Option<CellId> {
         let info = &self.classes[class.index()];
         let var = self.bindings[info.unit].declared(ScopeId(info.scope), name)?;
         Some(self.vars[info.unit][var])
     }
 
-    pub(super) fn is_builtin(&self, path: crate::graph::names::Symbol) -> bool {
-        self.names.text(path).starts_with("builtins.")
+    fn is_builtin(&self, unit: UnitId, path: Symbol) -> bool {
+        self.language(unit).is_builtin(self.names.text(path))
     }
 
     /// A member that was found for a receiver: functions take it along, properties are called with it.
@@ -225,15 +246,15 @@ impl Solver<'_> {
         self.call_here(at, callee, &[], to);
     }
 
-    pub(super) fn library_target(&mut self, site: u32, path: crate::graph::names::Symbol, certain: bool) {
+    pub(super) fn library_target(&mut self, site: u32, path: Symbol, certain: bool) {
         self.targets.push((site, Target::Library(path), certain));
     }
 
     /// Instances of what a type names.
-    pub(super) fn instance(&mut self, to: CellId, ty: ValueId) {
+    pub(super) fn instance(&mut self, to: CellId, ty: ValueId, unit: UnitId) {
         let value = match self.values.get(ty) {
             Value::Class(class) => Value::Declared(class),
-            Value::Library(path) if !self.is_builtin(path) => Value::LibraryResult(path),
+            Value::Library(path) if !self.is_builtin(unit, path) => Value::LibraryResult(path),
             _ => return,
         };
         let value = self.values.id(value);

@@ -210,6 +210,15 @@ impl Solver<'_> {
                     rest.iter().for_each(|source| self.add_use(source.cell, Use::Entries(target)));
                 }
             }
+            Model::Inherit => {
+                let Some(parent) = rest.first() else { return };
+                let name = KeyOf::Fixed(Key::attribute(self.names.intern("prototype")));
+                let (own, above) = (self.cell(), self.cell());
+                self.read(Access { base: first.cell, key: name, cell: own, at, called: false });
+                self.read(Access { base: parent.cell, key: name, cell: above, at, called: false });
+                let key = KeyOf::Fixed(Key::PROTOTYPE);
+                self.write(Access { base: own, key, cell: above, at, called: false });
+            }
             _ => {
                 if let Some(prototype) = rest.first() {
                     let key = KeyOf::Fixed(Key::PROTOTYPE);

@@ -6,7 +6,7 @@ use super::uses::{Access, ArgCell, CallSite, KeyOf, Take, Use};
 use super::values::{CellId, Cls, Key, NOTHING, ObjectKind, Value};
 use super::{Imported, modules};
 use crate::graph::ir::{
-    Arg, CallKind, ClassId, Collection, Entry, ExprId, ExprKind, Literal, MapKind, Op, Run,
+    Arg, CallKind, ClassId, Collection, Entry, ExprId, ExprKind, Literal, MapKind, Op, Run, ScopeKind,
 };
 use crate::graph::names::Symbol;
 
@@ -76,10 +76,14 @@ impl Flow<'_, '_> {
             ExprKind::Cast(value, ty) => {
                 let (value, ty, both) = (self.eval(value), self.eval(ty), self.solver.cell());
                 self.solver.flow(value, both);
-                self.solver.add_use(ty, Use::Instance(both));
+                self.solver.add_use(ty, Use::Instance(both, self.id));
                 both
             }
-            ExprKind::InstanceOf(ty) => self.through(ty, Use::Instance),
+            ExprKind::InstanceOf(ty) => {
+                let (ty, to) = (self.eval(ty), self.solver.cell());
+                self.solver.add_use(ty, Use::Instance(to, self.id));
+                to
+            }
         }
     }
 
@@ -351,29 +355,28 @@ impl Flow<'_, '_> {
         }
     }
 
-    /// `this`: that of the nearest function that has one of its own, or the instance whose class is read.
+    /// `this`: that of the nearest function that has one of its own, or an instance of the class whose field is set.
     fn receiver(&mut self) -> CellId {
-        let function = &self.unit.functions
-            [(self.function.0 - self.solver.found.first_function[self.id.index()]) as usize];
-        let mut scope = function.scope;
-        let mut owner = function;
-        while owner.flags.arrow {
-            let Some(parent) = self.unit.scopes[scope.index()].parent else { break };
-            let around = &self.unit.scopes[parent.index()];
-            if let crate::graph::ir::ScopeKind::Class(class) = around.kind {
-                let class = Cls(self.solver.found.first_class[self.id.index()] + class.0);
-                return self.solver.constant(Value::Instance(class));
+        let unit = self.unit;
+        let own = self.function.0 - self.solver.found.first_function[self.id.index()];
+        let mut next = Some(unit.functions[own as usize].scope);
+        while let Some(scope) = next {
+            let here = &unit.scopes[scope.index()];
+            match here.kind {
+                ScopeKind::Class(class) => {
+                    let class = Cls(self.solver.found.first_class[self.id.index()] + class.0);
+                    return self.solver.constant(Value::Instance(class));
+                }
+                ScopeKind::Function | ScopeKind::Module
+                    if !unit.functions[here.function.index()].flags.arrow =>
+                {
+                    let owner = self.solver.fun(self.id, here.function);
+                    return self.solver.functions[owner.index()].receiver;
+                }
+                _ => next = here.parent,
             }
-            if scope != owner.scope
-                || around.function.index() != self.unit.scopes[owner.scope.index()].function.index()
-            {
-                owner = &self.unit.functions[around.function.index()];
-            }
-            scope = parent;
         }
-        let owner = self.unit.scopes[owner.scope.index()].function;
-        let owner = self.solver.fun(self.id, owner);
-        self.solver.functions[owner.index()].receiver
+        NOTHING
     }
 
     fn above(&mut self) -> CellId {

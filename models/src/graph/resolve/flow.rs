@@ -141,7 +141,7 @@ impl<'s, 'p> Flow<'s, 'p> {
             let cell = self.solver.functions[self.function.index()].params[at].cell;
             if let Some(ty) = param.ty {
                 let ty = self.eval(ty);
-                self.solver.add_use(ty, Use::Instance(cell));
+                self.solver.add_use(ty, Use::Instance(cell, self.id));
             }
             if let Some(default) = param.default {
                 let default = self.eval(default);
@@ -151,7 +151,7 @@ impl<'s, 'p> Flow<'s, 'p> {
         }
         if let Some(ty) = function.returns {
             let (ty, returned) = (self.eval(ty), self.solver.functions[self.function.index()].returned);
-            self.solver.add_use(ty, Use::Instance(returned));
+            self.solver.add_use(ty, Use::Instance(returned, self.id));
         }
         self.block(function.body);
     }
@@ -242,7 +242,7 @@ impl<'s, 'p> Flow<'s, 'p> {
             let ty = self.eval(ty);
             let both = self.solver.cell();
             self.solver.flow(cell, both);
-            self.solver.add_use(ty, Use::Instance(both));
+            self.solver.add_use(ty, Use::Instance(both, self.id));
             cell = both;
         }
         if value.is_some() || ty.is_some() {
@@ -393,7 +393,7 @@ impl<'s, 'p> Flow<'s, 'p> {
         let ty = self.eval(ty);
         if let Some(target) = target {
             let caught = self.solver.cell();
-            self.solver.add_use(ty, Use::Instance(caught));
+            self.solver.add_use(ty, Use::Instance(caught, self.id));
             self.assign(target, caught);
         }
     }

@@ -3,8 +3,8 @@
 
 use super::cells::Solver;
 use super::uses::{Access, KeyOf, Use};
-use super::values::{CellId, Key, NOTHING, ObjectKind, Value, ValueId};
-use crate::graph::ir::{Collection, UnitId};
+use super::values::{CellId, Cls, Key, NOTHING, ObjectKind, Value, ValueId};
+use crate::graph::ir::{Collection, ExprKind, ScopeId, UnitId};
 use crate::graph::language::BuiltinTypes;
 use crate::graph::names::Symbol;
 
@@ -113,7 +113,10 @@ impl Solver<'_> {
             }
             Value::Module(unit) => self.load_module(unit, key, to, 0),
             Value::Library(path) => {
+                let default = self.language(self.loads[load as usize].at.unit).rules().default_export;
+                let is_default = |name| default.is_some_and(|default| self.names.text(name) == default);
                 let part = match key.as_attribute() {
+                    Some(name) if is_default(name) => Value::Library(path),
                     Some(name) => Value::Library(self.path(path, name)),
                     None => Value::LibraryResult(path),
                 };
@@ -238,18 +241,27 @@ impl Solver<'_> {
         self.flow(own, to);
         let Some(name) = key.as_attribute() else { return };
         let source = &self.units[unit.index()];
-        if !self.language(unit).rules().scope_is_exported {
-            return;
-        }
-        let scope = crate::graph::ir::ScopeId(0);
-        if let Some(var) = self.bindings[unit.index()].declared(scope, name) {
+        let rules = self.language(unit).rules();
+        let var = self.bindings[unit.index()].declared(ScopeId(0), name).filter(|_| rules.scope_is_exported);
+        if let Some(var) = var {
             let var = self.vars[unit.index()][var];
             return self.flow(var, to);
         }
-        let inner = format!("{}.{}", self.names.text(source.module), self.names.text(name));
-        if let Some(inner) = self.modules.named(self.names, &inner) {
-            let inner = self.values.id(Value::Module(inner));
-            return self.add(to, inner);
+        if rules.default_export.is_some_and(|default| self.names.text(name) == default) {
+            // A module that has no default is its own.
+            let exports = self.field(module, Key::EXPORTS);
+            self.flow(exports, to);
+            if !source.has_default {
+                self.add(to, module);
+            }
+            return;
+        }
+        if rules.scope_is_exported {
+            let inner = format!("{}.{}", self.names.text(source.module), self.names.text(name));
+            if let Some(inner) = self.modules.named(self.names, source.language, &inner) {
+                let inner = self.values.id(Value::Module(inner));
+                return self.add(to, inner);
+            }
         }
         if depth < STARS_MAX {
             self.load_stars(unit, name, to, depth);
@@ -260,7 +272,7 @@ impl Solver<'_> {
     pub(super) fn load_stars(&mut self, unit: UnitId, name: Symbol, to: CellId, depth: u32) {
         let source = &self.units[unit.index()];
         for module in &source.imports_all {
-            let crate::graph::ir::ExprKind::Import(spec) = source.expr(*module).kind else { continue };
+            let ExprKind::Import(spec) = source.expr(*module).kind else { continue };
             match self.modules.resolve(self.units, self.names, unit, spec) {
                 super::Imported::Unit(other) if other != unit => {
                     self.load_module(other, Key::attribute(name), to, depth + 1);
@@ -317,7 +329,7 @@ impl Solver<'_> {
             Value::Declared(class) => self.values.id(Value::Instance(class)),
             Value::Module(unit) => {
                 let name = key.as_attribute();
-                let scope = crate::graph::ir::ScopeId(0);
+                let scope = ScopeId(0);
                 let var = name.and_then(|name| self.bindings[unit.index()].declared(scope, name));
                 if let Some(var) = var.filter(|_| self.language(unit).rules().scope_is_exported) {
                     let var = self.vars[unit.index()][var];
@@ -335,6 +347,15 @@ impl Solver<'_> {
         };
         let place = self.field(object, key);
         self.flow(from, place);
+        match self.values.get(object) {
+            Value::Instance(class) => self.watch_setters(store, class, key),
+            Value::Prototype(function) => {
+                // A method may be called on objects that are made elsewhere.
+                let made = self.values.id(Value::Made(function));
+                self.add_use(from, Use::Receiver(made));
+            }
+            _ => {}
+        }
         if let Value::Function(function) = self.values.get(object)
             && key.as_attribute().is_some_and(|name| self.names.text(name) == "prototype")
         {
@@ -343,6 +364,28 @@ impl Solver<'_> {
             let inherited = self.field(prototype, Key::PROTOTYPE);
             self.flow(from, inherited);
         }
+    }
+
+    /// Where a class has a setter, an assignment calls it.
+    fn watch_setters(&mut self, store: u32, class: Cls, key: Key) {
+        let Some(name) = key.as_attribute() else { return };
+        for one in self.order(class).iter() {
+            let Value::Class(class) = self.values.get(*one) else { continue };
+            if let Some(var) = self.member_var(class, name) {
+                return self.add_use(var, Use::Setter(store, class));
+            }
+        }
+    }
+
+    pub(super) fn call_setter(&mut self, store: u32, member: ValueId, class: Cls) {
+        let Value::Function(function) = self.values.get(member) else { return };
+        if !self.functions[function.index()].flags.setter {
+            return;
+        }
+        let Access { cell, at, .. } = self.stores[store as usize];
+        let instance = self.values.id(Value::Instance(class));
+        let callee = self.constant(Value::Bound(function, instance));
+        self.call_here(at, callee, &[cell], NOTHING);
     }
 
     /// A read of a place, once for all values of a cell.

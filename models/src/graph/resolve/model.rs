@@ -2,7 +2,7 @@
 //! the functions that it is given, flows of elements, a result.
 
 use super::cells::Solver;
-use super::uses::{ArgCell, CallSite, Site, Use};
+use super::uses::{ArgCell, CallSite, Site, Take, Use};
 use super::values::{CellId, Key, ObjectKind, Value, ValueId};
 use crate::graph::ir::{CallKind, Collection};
 use crate::graph::language::Model;
@@ -36,7 +36,7 @@ impl Solver<'_> {
             Model::Number => self.give(result, Value::SomeNumber),
             Model::Super => self.give_super(site),
             Model::Same => self.for_first(site, |solver, cell| solver.flow(cell, result)),
-            Model::CallFirst | Model::NewPromise => self.call_first(site, model),
+            Model::NewPromise => self.call_first(site),
             Model::Get
             | Model::GetOrSet
             | Model::Take
@@ -58,7 +58,10 @@ impl Solver<'_> {
                 self.use_function(site, model, receiver)
             }
             Model::GetAttribute | Model::SetAttribute => self.use_attribute(site, model),
-            Model::CreateObject | Model::Assign | Model::SetPrototype => self.use_object(site, model),
+            Model::CreateObject | Model::Assign | Model::SetPrototype | Model::Inherit => {
+                self.use_object(site, model)
+            }
+            Model::NewMap => self.map_of_pairs(site),
             Model::Resolve | Model::ResolveAll => self.settle(site, model),
             Model::Elements | Model::Map | Model::Filter | Model::Pick | Model::Enumerate | Model::Zip => {
                 self.use_elements(site, model);
@@ -185,21 +188,26 @@ impl Solver<'_> {
         returned
     }
 
-    fn call_first(&mut self, site: u32, model: Model) {
+    /// `new Promise(executor)`: the executor is called with functions that settle it.
+    fn call_first(&mut self, site: u32) {
         let CallSite { at, result, .. } = self.sites[site as usize];
-        let args = self.args_of(site).to_vec();
-        let Some((first, rest)) = args.split_first() else { return };
-        if model == Model::CallFirst {
-            let rest: Vec<CellId> = rest.iter().map(|arg| arg.cell).collect();
-            self.call_functions(at, &[*first], &rest[rest.len().min(1)..]);
-            return;
-        }
+        let Some(executor) = self.args_of(site).first().copied() else { return };
         let promise = self.values.object(ObjectKind::Promise);
         self.add(result, promise);
         let ty = self.language(at.unit).rules().builtin_types.promise;
         let path = self.names.intern(&format!("{ty}.settle"));
         let settle = self.constant(Value::Method(path, promise));
-        self.call_functions(at, &[*first], &[settle, settle]);
+        self.call_functions(at, &[executor], &[settle, settle]);
+    }
+
+    /// `new Map([[key, value]])`.
+    fn map_of_pairs(&mut self, site: u32) {
+        let CallSite { at, result, .. } = self.sites[site as usize];
+        let map = self.object_of(Collection::Dict, result);
+        let (pairs, place) = (self.cell(), self.field(map, Key::ANY));
+        let Some(first) = self.args_of(site).first().map(|arg| arg.cell) else { return };
+        self.elements(first, pairs, at);
+        self.take_apart(pairs, Take::Nth(1, place), at);
     }
 
     fn settle(&mut self, site: u32, model: Model) {

@@ -27,6 +27,10 @@ pub(super) enum Use {
     Store(u32),
     /// It names the place that is written.
     StoreKey(u32),
+    /// It is a member of that class that may want to know of a write.
+    Setter(u32, Cls),
+    /// It is a function that may have that receiver.
+    Receiver(ValueId),
     /// It is iterated.
     Iterate(u32),
     /// It is taken apart.
@@ -38,7 +42,7 @@ pub(super) enum Use {
     /// It is what a class inherits from, in the place of that number.
     Base(Cls, u32),
     /// It is a type: that cell has instances of it.
-    Instance(CellId),
+    Instance(CellId, UnitId),
     /// It is waited for.
     Await(CellId),
     /// It is a resource that is entered and left.

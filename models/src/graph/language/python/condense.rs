@@ -1,8 +1,11 @@
-//! Source without what means nothing. In: a file's text. Out: the text without comments, empty lines and the insides of
-//! long texts, indented by one blank per level, and where its lines were: half of a well-documented program, which then
-//! need not be parsed. A long text keeps one brace, by which it is no known text. Refuses nothing; what is broken stays
+//! Source without what means nothing. In: a file's text. Out: the text without comments, empty lines, the insides of long
+//! texts and most of long tables, indented by one blank per level, and where its lines were: half of a well-documented
+//! program, which then need not be parsed. A long text keeps one brace, by which it is no known text. Refuses nothing; what is broken stays
 //! broken.
 
+use std::ops::Range;
+
+use super::tables::{superfluous, text_end};
 use crate::graph::lower::TEXT_MAX;
 use crate::graph::syntax::Condensed;
 
@@ -18,14 +21,24 @@ pub(super) fn condense(text: &str) -> Condensed {
     let (kept, lines) = (String::with_capacity(text.len()), Vec::with_capacity(text.len() / 32));
     let mut out = Writer { text, kept, lines, line: 1, from: 0 };
     let mut at = indentation(bytes, 0, &levels, &mut out);
+    let mut table = None;
     while at < bytes.len() {
+        if let Some(Range { end, .. }) = table.take_if(|table: &mut Range<usize>| table.start <= at) {
+            out.leave_out(at, end, "");
+            at = end;
+            continue;
+        }
         match bytes[at] {
+            b'(' | b'[' | b'{' => {
+                at += 1;
+                table = table.or_else(|| superfluous(bytes, at));
+            }
             b'#' => {
                 let end = find(bytes, at, b'\n').unwrap_or(bytes.len());
                 out.leave_out(at, end, "");
                 at = end;
             }
-            quote @ (b'"' | b'\'') => at = string(bytes, at, quote, &mut out),
+            b'"' | b'\'' => at = string(bytes, at, &mut out),
             b'\n' => {
                 out.line += 1;
                 at = indentation(bytes, at + 1, &levels, &mut out);
@@ -97,27 +110,14 @@ fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
 }
 
 /// Walks over a text that begins with a quote, and returns where it ends.
-fn string(bytes: &[u8], start: usize, quote: u8, out: &mut Writer<'_>) -> usize {
-    let triple = bytes[start..].starts_with(&[quote; 3]);
-    let width = if triple { 3 } else { 1 };
-    let inside = start + width;
-    let mut at = inside;
-    let end = loop {
-        match bytes.get(at) {
-            None => break bytes.len(),
-            Some(b'\\') => at += 2,
-            Some(b'\n') if !triple => break at,
-            Some(byte) if *byte == quote && (!triple || bytes[at..].starts_with(&[quote; 3])) => break at,
-            Some(_) => at += 1,
-        }
-    };
-    let end = end.min(bytes.len());
-    if end - inside > TEXT_MAX && !is_formatted(bytes, start) {
-        out.leave_out(inside, end, "{");
+fn string(bytes: &[u8], start: usize, out: &mut Writer<'_>) -> usize {
+    let Some((inside, end)) = text_end(bytes, start) else { return start + 1 };
+    if inside.len() > TEXT_MAX && !is_formatted(bytes, start) {
+        out.leave_out(inside.start, inside.end, "{");
     } else {
-        out.lines_between(inside, end);
+        out.lines_between(inside.start, inside.end);
     }
-    if bytes.get(end) == Some(&quote) { end + width } else { end }
+    end
 }
 
 /// Whether expressions may stand in the text: its prefix says so.

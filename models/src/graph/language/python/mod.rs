@@ -7,6 +7,7 @@ mod expressions;
 mod imports;
 mod library;
 mod statements;
+mod tables;
 
 use std::borrow::Cow;
 
@@ -220,6 +221,7 @@ static RULES: Rules = Rules {
     receiver_is_parameter: true,
     scope_is_exported: true,
     keys_are_attributes: false,
+    default_export: None,
     call_method: Some("__call__"),
     iteration: Some(("__iter__", "__next__")),
     resource: Some(("__enter__", "__exit__")),
@@ -277,6 +279,10 @@ impl Language for Python {
 
     fn free_name(&self, name: &str) -> Option<String> {
         library::is_builtin(name).then(|| format!("builtins.{name}"))
+    }
+
+    fn is_builtin(&self, path: &str) -> bool {
+        path.starts_with("builtins.")
     }
 
     fn model(&self, path: &str) -> Model {
