@@ -61,6 +61,8 @@ pub struct Config {
     pub containerd: Containerd,
     /// The network of its instances.
     pub network: Network,
+    /// The VMs of segments that are isolated by one.
+    pub vm: Vm,
     /// What it may spend ahead of demand.
     pub budget: Budget,
     /// How it decides.
@@ -141,6 +143,56 @@ impl Default for Network {
     fn default() -> Self {
         Self { bridge: "weft0".into(), subnet: Subnet::new(Ipv4Addr::new(10, 201, 0, 0), 16) }
     }
+}
+
+/// The VMs of segments that are isolated by one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vm {
+    /// QEMU, by name or path.
+    pub qemu: PathBuf,
+    /// The guests' kernel; the node's own unless it is set.
+    pub kernel: Option<PathBuf>,
+    /// The folder of that kernel's modules; those of the node's own kernel unless it is set.
+    pub modules: Option<PathBuf>,
+    /// What may execute guests.
+    pub acceleration: Acceleration,
+    /// The most that a VM may write to its root file system, which is kept in its memory.
+    pub disk: Bytes,
+    /// The most that a VM may send, and receive, in a second; not limited unless it is set.
+    pub bandwidth: Option<Bytes>,
+    /// `false`: every VM boots, for programs that draw secrets of their own when they start.
+    pub snapshots: bool,
+    /// The most that disks and snapshots may take in the state folder.
+    pub cache: Bytes,
+}
+
+impl Default for Vm {
+    fn default() -> Self {
+        Self {
+            qemu: "qemu-system-x86_64".into(),
+            kernel: None,
+            modules: None,
+            acceleration: Acceleration::Auto,
+            disk: Bytes(64 << 20),
+            bandwidth: None,
+            snapshots: true,
+            cache: Bytes(8 << 30),
+        }
+    }
+}
+
+/// Which accelerators of QEMU may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Acceleration {
+    /// KVM where a trial boot shows that it works, TCG otherwise.
+    #[default]
+    Auto,
+    /// KVM alone.
+    Kvm,
+    /// TCG alone: everywhere, an order of magnitude slower.
+    Tcg,
 }
 
 /// The most that may stand on the node when a forecast asks for one more instance.
@@ -239,6 +291,8 @@ pub enum Isolation {
     /// A container of containerd's.
     #[default]
     Container,
+    /// A virtual machine of QEMU's, made from the same image.
+    Vm,
 }
 
 /// What one instance may use.

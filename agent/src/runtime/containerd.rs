@@ -45,8 +45,12 @@ use crate::clock::timed;
 mod call;
 mod events;
 mod images;
+mod layers;
 mod shim;
 mod spec;
+
+pub use self::layers::{LayerMount, Layers};
+pub(super) use self::spec::{arguments, environment, user};
 
 /// The shim containerd starts for each instance.
 const SHIM: &str = "io.containerd.runc.v2";

@@ -17,8 +17,11 @@ use tokio::sync::mpsc;
 
 pub mod cgroup;
 pub mod containerd;
+pub mod qemu;
+pub mod runtimes;
 
 pub use cgroup::{Cgroup, CgroupTree, Usage};
+pub use runtimes::Runtimes;
 
 /// Makes, starts, lists and removes instances. Every call has a deadline of its own and names what failed.
 pub trait Runtime: Send + Sync + 'static {
@@ -419,6 +422,16 @@ pub enum RuntimeError {
         subject: String,
         /// The deadline.
         after_ms: u64,
+    },
+    /// A VM cannot be made or taken away.
+    #[error("{operation} `{subject}`: {source}")]
+    Vm {
+        /// What was tried.
+        operation: &'static str,
+        /// The instance, segment or image.
+        subject: String,
+        /// What QEMU, the kernel or the guest said.
+        source: Box<qemu::VmError>,
     },
     /// A cgroup cannot be found or read.
     #[error("cgroup of `{subject}`: {source}")]

@@ -41,7 +41,10 @@ impl Place {
     }
 
     /// Names that no other place has.
-    pub(super) fn unique(name: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When no block of addresses is free.
+    pub fn unique(name: &str) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Self::called(format!("weft-{name}-{}-{count}", std::process::id()))

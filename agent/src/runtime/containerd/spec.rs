@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::runtime::{ImageFault, ImageInfo, InstanceSpec};
+use crate::runtime::{ImageFault, ImageInfo, InstanceSpec, Recipe};
 
 /// What a server that drops its privileges needs, and no more: no raw sockets, no device nodes.
 const CAPABILITIES: [&str; 9] = [
@@ -54,8 +54,8 @@ pub(super) fn runtime_spec(
         "ociVersion": "1.0.2",
         "process": {
             "user": { "uid": uid, "gid": gid },
-            "args": arguments(instance, image)?,
-            "env": environment(instance, image),
+            "args": arguments(&instance.recipe, image)?,
+            "env": environment(&instance.recipe, image),
             "cwd": directory,
             "capabilities": {
                 "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
@@ -89,17 +89,17 @@ pub(super) fn runtime_spec(
     }))
 }
 
-fn arguments(instance: &InstanceSpec, image: &ImageInfo) -> Result<Vec<String>, ImageFault> {
+/// The program and its arguments: the segment's, else the image's.
+pub(in crate::runtime) fn arguments(recipe: &Recipe, image: &ImageInfo) -> Result<Vec<String>, ImageFault> {
     let own = || image.entrypoint.iter().chain(&image.cmd).cloned().collect();
-    let arguments: Vec<_> = instance.recipe.args.clone().unwrap_or_else(own);
+    let arguments: Vec<_> = recipe.args.clone().unwrap_or_else(own);
     if arguments.is_empty() { Err(ImageFault::NoProgram) } else { Ok(arguments) }
 }
 
 /// The image's, where the segment sets no other value; PATH as every shell expects it.
-fn environment(instance: &InstanceSpec, image: &ImageInfo) -> Vec<String> {
+pub(in crate::runtime) fn environment(recipe: &Recipe, image: &ImageInfo) -> Vec<String> {
     let name_of = |line: &str| line.split('=').next().unwrap_or_default().to_owned();
-    let mut lines: Vec<_> =
-        instance.recipe.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut lines: Vec<_> = recipe.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     for line in image.env.iter().map(String::as_str).chain([DEFAULT_PATH]) {
         if lines.iter().all(|known| name_of(known) != name_of(line)) {
             lines.push(line.to_owned());
@@ -108,7 +108,8 @@ fn environment(instance: &InstanceSpec, image: &ImageInfo) -> Vec<String> {
     lines
 }
 
-fn user(text: &str) -> Result<(u32, u32), ImageFault> {
+/// User and group of an image, by number.
+pub(in crate::runtime) fn user(text: &str) -> Result<(u32, u32), ImageFault> {
     if text.is_empty() {
         return Ok((0, 0));
     }
@@ -141,7 +142,7 @@ fn mounts() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::{ImageRef, InstanceId, Recipe};
+    use crate::runtime::{ImageRef, InstanceId};
 
     fn recipe() -> Recipe {
         Recipe {
