@@ -1,5 +1,5 @@
 //! Embeds what the agent carries: kernel programs in Rust and in C, and the control interface. Everything it makes
-//! goes into OUT_DIR.
+//! goes into OUT_DIR, but for what all builds share.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,9 @@ fn main() -> anyhow::Result<()> {
 
 /// The first process of VMs, as one static file in `out`.
 fn first_process(root: &Path, out: &Path) -> anyhow::Result<()> {
-    let (target, folder) = (std::env::var("TARGET").context("TARGET")?, out.join("init"));
+    let target = std::env::var("TARGET").context("TARGET")?;
+    // One for all kinds of builds: it is the same file in each. `TARGET_DIR/PROFILE/build/PACKAGE/out` is where this runs.
+    let folder = out.ancestors().nth(4).unwrap_or(out).join("weft-init");
     let mut command = std::process::Command::new(std::env::var_os("CARGO").context("CARGO")?);
     // What the outer build set for the agent means nothing here.
     for (name, _) in std::env::vars_os() {
@@ -51,6 +53,8 @@ fn first_process(root: &Path, out: &Path) -> anyhow::Result<()> {
         }
     }
     command.env("RUSTFLAGS", "-Ctarget-feature=+crt-static -Cstrip=symbols");
+    // It waits nearly always: what it costs is its size and the time to build it.
+    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_DEBUG", "false");
     command.args([
         "build",
         "--quiet",

@@ -53,6 +53,7 @@ mod machine;
 mod make;
 mod modules;
 mod platform;
+pub mod probe;
 mod qmp;
 mod record;
 mod settings;

@@ -8,6 +8,7 @@ mod report;
 mod scrape;
 mod start;
 mod stats;
+mod vm;
 
 use std::process::{Command, Stdio};
 
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Cold starts against containerd's own calls and `ctr run`; hits against the same container reached directly
     Start(start::Arguments),
+    /// The boot of a VM against going on from a snapshot, and that against one that was held paused
+    Vm(vm::Arguments),
 }
 
 /// Measures.
@@ -34,6 +37,7 @@ enum What {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Start(arguments) => start::run(arguments),
+        What::Vm(arguments) => vm::run(arguments),
     }
 }
 
