@@ -14,6 +14,8 @@ use super::VmError;
 
 /// An order that touches the guest's processors alone.
 const PROMPT: Duration = Duration::from_secs(5);
+/// QEMU's own start, on a busy machine.
+const LAUNCH: Duration = Duration::from_secs(30);
 /// Writing or reading the whole state of a machine.
 const MIGRATION: Duration = Duration::from_secs(60);
 /// Bytes a second; more than any disk takes.
@@ -33,6 +35,11 @@ impl Qmp {
     /// Nothing is opened yet.
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, stream: Mutex::default() }
+    }
+
+    /// Waits until QEMU takes orders: all its devices are there then.
+    pub(super) async fn ready(&self) -> Result<(), VmError> {
+        self.execute_within(LAUNCH, "start", qmp::query_status {}).await.map(drop)
     }
 
     /// Lets the guest run.
@@ -88,8 +95,17 @@ impl Qmp {
         operation: &'static str,
         command: C,
     ) -> Result<C::Ok, VmError> {
+        self.execute_within(PROMPT, operation, command).await
+    }
+
+    async fn execute_within<C: qmp::QmpCommand>(
+        &self,
+        deadline: Duration,
+        operation: &'static str,
+        command: C,
+    ) -> Result<C::Ok, VmError> {
         let mut held = self.stream.lock().await;
-        let done = timeout(PROMPT, async {
+        let done = timeout(deadline, async {
             let mut stream = match held.take() {
                 Some(stream) => stream,
                 None => self.open().await?,
@@ -101,7 +117,7 @@ impl Qmp {
             }
             done.map_err(|error| VmError::Qmp { operation, message: error.to_string() })
         });
-        done.await.unwrap_or_else(|_| Err(late(operation, PROMPT)))
+        done.await.unwrap_or_else(|_| Err(late(operation, deadline)))
     }
 
     async fn open(&self) -> Result<Stream, VmError> {

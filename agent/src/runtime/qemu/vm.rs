@@ -117,6 +117,7 @@ impl Vm {
         host.cgroups.enter(&cgroup, pid)?;
         let ways = ways(folder, launch.origin, &ended);
         let (qmp, guest) = ways.await.map_err(|error| with_words(error, &said))?;
+        qmp.ready().await.map_err(|error| with_words(error, &said))?;
         let cgroup = host.cgroups.of_pid(pid)?;
         let (name, folder) = (launch.name.to_owned(), folder.to_owned());
         Ok(Self { name, folder, pid, cgroup, qmp, guest, process, ended, said })
