@@ -82,10 +82,20 @@ async fn the_end_of_a_vm_is_seen_whoever_ends_it_and_nothing_of_it_is_left() -> 
     stage.close().await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_agent_that_starts_takes_over_the_vms_of_the_one_before() -> Result<()> {
-    let stage = Stage::open("vm-adopt", &cache()).await?;
-    let one = stage.serve(RESTORED).await?;
+#[test]
+fn an_agent_that_starts_takes_over_the_vms_of_the_one_before() -> Result<()> {
+    // All that an agent has under way ends with its runtime, as it does with its process.
+    let before = tokio::runtime::Runtime::new()?;
+    let (stage, one) = before.block_on(async {
+        let stage = Stage::open("vm-adopt", &cache()).await?;
+        let one = stage.serve(RESTORED).await?;
+        Ok::<_, anyhow::Error>((stage, one))
+    })?;
+    before.shutdown_timeout(PATIENCE);
+    tokio::runtime::Runtime::new()?.block_on(taken_over(stage, one))
+}
+
+async fn taken_over(stage: Stage, one: Instance) -> Result<()> {
     let stage = stage.reopened().await?;
     let found = stage.runtimes().list().await?;
     let [found] = &found[..] else { panic!("{found:?}") };

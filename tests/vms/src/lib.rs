@@ -76,7 +76,7 @@ impl Stage {
         daemon.import(NAMESPACE, &archive, Unpack::Later)?;
         std::fs::remove_file(archive)?;
         let cgroup_parent = Path::new("/").join(place.name());
-        let network = NetworkConfig { bridge: place.bridge(), base: place.subnet_base(), prefix_len: 24 };
+        let network = network(&place);
         let config = QemuConfig {
             program: "qemu-system-x86_64".into(),
             kernel: kernel.image,
@@ -99,13 +99,17 @@ impl Stage {
         Ok(Self { runtimes, network, signals: Mutex::new(signals), config, next, daemon, place })
     }
 
-    /// The same stage in the eyes of an agent that starts: it knows of nothing but what it finds.
+    /// The same stage in the eyes of an agent that starts: it knows of nothing but what it finds. The one before must have
+    /// ended, and all its tasks with it: QEMU talks to one agent at a time.
     ///
     /// # Errors
     /// What does not start.
     pub async fn reopened(mut self) -> Result<Self> {
         let parent = Path::new("/").join(self.place.name());
         let (runtimes, signals) = runtimes(&self.daemon, &self.config, parent).await?;
+        self.network = Network::open(network(&self.place)).await?;
+        let living = runtimes.list().await?.into_iter();
+        self.network.adopt(living.filter_map(|found| Some((found.id, found.ip?))))?;
         (self.runtimes, self.signals) = (runtimes, Mutex::new(signals));
         Ok(self)
     }
@@ -271,6 +275,10 @@ async fn runtimes(
     Ok((Runtimes::new(containerd, Some(vms)), signals))
 }
 
+fn network(place: &Place) -> NetworkConfig {
+    NetworkConfig { bridge: place.bridge(), base: place.subnet_base(), prefix_len: 24 }
+}
+
 fn segment(snapshots: Snapshots) -> VmSegment {
     VmSegment { port: PORT, disk_bytes: 32 << 20, bandwidth_bits: None, snapshots }
 }
@@ -281,11 +289,13 @@ fn segment(snapshots: Snapshots) -> VmSegment {
 /// When no answer comes.
 pub async fn ask(address: SocketAddr, target: &str) -> Result<String> {
     let begun = Instant::now();
+    let mut beat = tokio::time::interval(Duration::from_millis(1));
     let mut stream = loop {
+        beat.tick().await;
         match TcpStream::connect(address).await {
             Ok(stream) => break stream,
             Err(error) if begun.elapsed() > PATIENCE => return Err(error).context("connect"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            Err(_) => {}
         }
     };
     let request = format!("GET {target} HTTP/1.1\r\nHost: vm\r\nConnection: close\r\n\r\n");
