@@ -67,16 +67,36 @@ impl Archive {
 mod tests {
     use super::*;
 
+    /// Names, modes and contents, read as the kernel reads them: the header tells both lengths, and each part ends at a
+    /// multiple of four.
+    fn unpack(mut rest: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
+        let mut entries = Vec::new();
+        while !rest.is_empty() {
+            assert_eq!(&rest[..6], b"070701");
+            let field = |index: usize| {
+                let digits = std::str::from_utf8(&rest[6 + index * 8..14 + index * 8]).unwrap();
+                u32::from_str_radix(digits, 16).unwrap()
+            };
+            let (mode, size, name_len) = (field(1), field(6) as usize, field(11) as usize);
+            let name = String::from_utf8(rest[110..110 + name_len - 1].to_vec()).unwrap();
+            let begin = (110 + name_len).next_multiple_of(4);
+            entries.push((name, mode, rest[begin..begin + size].to_vec()));
+            rest = &rest[(begin + size).next_multiple_of(4)..];
+        }
+        entries
+    }
+
     #[test]
-    fn cpio_reads_back_what_was_packed() {
+    fn the_archive_holds_the_first_process_and_the_modules_in_their_order() {
         let folder = tempfile::tempdir().unwrap();
-        let module = folder.path().join("virtio.ko");
-        fs::write(&module, "elf").unwrap();
-        let packed = pack(&[module]).unwrap();
-        assert_eq!(packed.len() % 4, 0);
-        let text = String::from_utf8_lossy(&packed);
-        let names = ["dev\0", "dev/console\0", "init\0", "modules/00-virtio.ko\0\0\0\0elf\0", "TRAILER!!!\0"];
-        let places = names.map(|name| text.find(name).unwrap_or_else(|| panic!("{name} is missing")));
-        assert!(places.is_sorted(), "{places:?}");
+        let modules = ["virtio.ko", "overlay.ko"].map(|name| folder.path().join(name));
+        modules.iter().for_each(|path| fs::write(path, path.as_os_str().as_encoded_bytes()).unwrap());
+        let entries = unpack(&pack(&modules).unwrap());
+        let names: Vec<_> = entries.iter().map(|(name, ..)| name.as_str()).collect();
+        let first = ["dev", "modules", "dev/console", "dev/null", "init"];
+        assert_eq!(names[..5], first);
+        assert_eq!(names[5..], ["modules/00-virtio.ko", "modules/01-overlay.ko", "TRAILER!!!"]);
+        assert_eq!((entries[4].1, &entries[4].2[..4]), (PROGRAM, &b"\x7fELF"[..]));
+        assert_eq!(entries[6].2, modules[1].as_os_str().as_encoded_bytes());
     }
 }
