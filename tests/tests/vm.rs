@@ -2,13 +2,15 @@
 //! next goes on from its state, and one that is held ready is there at once.
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
-use weft::runtime::qemu::VmSignal;
+use weft::runtime::qemu::{Acceleration, VmSignal};
 use weft::runtime::{InstanceState, Runtime, RuntimeEvent};
-use weft_vms::{BOOTED, CONTAINED, Instance, RESTORED, Stage, ask};
+use weft_vms::{BANDWIDTH, BOOTED, CONTAINED, Instance, LIMITED, RESTORED, Stage, ask};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -26,7 +28,7 @@ async fn a_segment_boots_in_a_vm_is_restored_sooner_and_is_soonest_there_when_it
     let held = stage.serve(RESTORED).await?;
     assert_eq!(stage.vms()?.held(), 0);
     println!("booted {:?}, restored {:?}, held {:?}", booted.took, restored.took, held.took);
-    assert!(restored.took * 4 < booted.took, "restored {:?}, booted {:?}", restored.took, booted.took);
+    assert!(restored.took * 2 < booted.took, "restored {:?}, booted {:?}", restored.took, booted.took);
     assert!(held.took < restored.took, "held {:?}, restored {:?}", held.took, restored.took);
 
     // All of one state, and yet each somebody: an address of its own, and random numbers of its own.
@@ -107,7 +109,7 @@ async fn taken_over(stage: Stage, one: Instance) -> Result<()> {
     // Its guest is asked how things stand, and says so.
     timeout(PATIENCE, stage.listening(one.cgroup_id)).await??;
     assert!(ask(one.address, "/").await?.contains(one.id.as_str()));
-    let open = tokio::net::TcpStream::connect(one.address).await?;
+    let open = TcpStream::connect(one.address).await?;
     let counted = |open| VmSignal::Connections { cgroup_id: one.cgroup_id, open };
     timeout(PATIENCE, stage.signal(|signal| signal == counted(1))).await??;
     assert_eq!(stage.vms()?.open_connections(one.cgroup_id), Some(1));
@@ -156,6 +158,55 @@ async fn a_container_and_a_vm_of_one_image_serve_side_by_side() -> Result<()> {
     }
     assert_eq!(stage.leftovers()?, Vec::<String>::new());
     stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kvm_executes_guests_only_where_one_has_been_seen_to_run_in_it() -> Result<()> {
+    let stage = Stage::open_executed_by(Acceleration::Auto, "vm-kvm", &cache()).await?;
+    let begun = Instant::now();
+    timeout(PATIENCE, stage.vms()?.accelerator()).await.context("the trial has no end")??;
+    println!("the trial took {:?} and chose {}", begun.elapsed(), stage.vms()?.accelerator().await?);
+    assert_eq!(stage.leftovers()?, Vec::<String>::new());
+    // Whatever was chosen, guests run in it.
+    let one = stage.serve(BOOTED).await?;
+    stage.remove(&one.id).await?;
+    stage.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_sends_and_receives_no_faster_than_its_profile_says() -> Result<()> {
+    let stage = Stage::open("vm-band", &cache()).await?;
+    let (limited, free) = (stage.serve(LIMITED).await?, stage.serve(BOOTED).await?);
+    let bytes = usize::try_from(BANDWIDTH * 4)?;
+    let (slow, fast) = (echoed(&limited, bytes).await?, echoed(&free, bytes).await?);
+    println!("limited {slow:?}, free {fast:?}");
+    // What goes at once is a part of the first second's.
+    assert!(slow > Duration::from_secs(3), "{slow:?}");
+    assert!(fast * 2 < slow, "{fast:?}, limited {slow:?}");
+    for one in [limited, free] {
+        stage.remove(&one.id).await?;
+    }
+    stage.close().await
+}
+
+/// Sends so many bytes in parts, each of which comes back, and tells how long it took.
+async fn echoed(instance: &Instance, bytes: usize) -> Result<Duration> {
+    const PART: usize = 32 << 10;
+    let part = vec![b'a'; PART];
+    let mut stream = BufReader::new(TcpStream::connect(instance.address).await?);
+    let begun = Instant::now();
+    for _ in 0..bytes / PART {
+        let head = format!("POST /echo HTTP/1.1\r\nHost: vm\r\nContent-Length: {PART}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&part).await?;
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            anyhow::ensure!(stream.read_line(&mut line).await? > 0, "the connection was closed");
+        }
+        stream.read_exact(&mut vec![0; PART]).await?;
+    }
+    Ok(begun.elapsed())
 }
 
 /// What the segment tells of a file of its own.

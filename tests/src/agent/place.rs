@@ -101,7 +101,7 @@ impl Place {
     ///
     /// # Errors
     /// What cannot be removed.
-    pub(super) fn clear(&self) -> Result<()> {
+    pub fn clear(&self) -> Result<()> {
         // An earlier run had another block; its configuration tells the bridge's name.
         let before = fs::read_to_string(self.config()).ok().and_then(|text| bridge_in(&text));
         let (config, socket) = (self.config(), self.socket());
@@ -109,6 +109,8 @@ impl Place {
             // The rest is containerd's, which knows in what order to end it.
             if process.value_of("--config") == config.to_str()
                 || process.value_of("--socket") == socket.to_str()
+                // A VM.
+                || process.value_of("-pidfile").is_some_and(|file| Path::new(file).starts_with(&self.directory))
             {
                 process.kill_and_wait();
             }

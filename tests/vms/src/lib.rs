@@ -26,6 +26,10 @@ use weft_tests::kernel::Kernel;
 pub const BOOTED: &str = "booted";
 /// The segment whose VMs go on from a snapshot.
 pub const RESTORED: &str = "restored";
+/// A segment whose VMs send and receive no more than [`BANDWIDTH`].
+pub const LIMITED: &str = "limited";
+/// Bytes a second.
+pub const BANDWIDTH: u64 = 1 << 17;
 /// A segment of containers.
 pub const CONTAINED: &str = "contained";
 
@@ -44,7 +48,27 @@ pub struct Stage {
     config: QemuConfig,
     next: AtomicU64,
     daemon: PrivateContainerd,
-    place: Place,
+    /// The last to go: it clears what a failure has left.
+    place: Cleared,
+}
+
+/// A place that is cleared when it is dropped.
+struct Cleared(Place);
+
+impl std::ops::Deref for Cleared {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.0
+    }
+}
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.clear() {
+            eprintln!("left behind in {}: {error:#}", self.0.directory().display());
+        }
+    }
 }
 
 /// A running instance.
@@ -68,8 +92,16 @@ impl Stage {
     /// # Errors
     /// What is missing or does not start.
     pub async fn open(name: &str, cache: &Path) -> Result<Self> {
+        Self::open_executed_by(Acceleration::Tcg, name, cache).await
+    }
+
+    /// The same with guests that something else may execute.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_executed_by(acceleration: Acceleration, name: &str, cache: &Path) -> Result<Self> {
         let kernel = Kernel::fetched(cache)?;
-        let place = Place::unique(name)?;
+        let place = Cleared(Place::unique(name)?);
         let daemon = PrivateContainerd::start(place.directory().join("c"))?;
         let archive = place.directory().join("image.tar");
         segment_image(IMAGE, cache)?.build(cache, &archive)?;
@@ -81,7 +113,7 @@ impl Stage {
             program: "qemu-system-x86_64".into(),
             kernel: kernel.image,
             modules: kernel.modules,
-            acceleration: Acceleration::Tcg,
+            acceleration,
             directory: place.directory().join("v"),
             state: place.directory().join("state"),
             state_bytes_max: 4 << 30,
@@ -92,6 +124,10 @@ impl Stage {
             segments: HashMap::from([
                 (BOOTED.to_owned(), segment(Snapshots::Never)),
                 (RESTORED.to_owned(), segment(Snapshots::Taken)),
+                (
+                    LIMITED.to_owned(),
+                    VmSegment { bandwidth_bits: Some(BANDWIDTH * 8), ..segment(Snapshots::Never) },
+                ),
             ]),
         };
         let (runtimes, signals) = runtimes(&daemon, &config, cgroup_parent).await?;
@@ -252,7 +288,6 @@ impl Stage {
         let left = self.leftovers()?;
         self.network.close().await?;
         self.daemon.stop()?;
-        let _ = std::fs::remove_dir_all(self.place.directory());
         ensure!(left.is_empty(), "left behind: {left:?}");
         Ok(())
     }
