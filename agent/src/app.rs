@@ -1,7 +1,8 @@
 //! Joins the stages. In: a checked configuration. Out: a running agent, until it is told to end. Everything that can
 //! be refused is refused before the first program is attached.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,18 +15,22 @@ use tokio::time::sleep;
 
 use crate::capture::{Capture, Containers, Ending, NodeKey};
 use crate::clock::Clock;
-use crate::config::{Confidence, Config, Miss};
+use crate::config::{Confidence, Config, Miss, Segment};
 use crate::control::{self, Control};
 use crate::dispatch::{self, Activator};
+use crate::intake::serve::Deployer;
+use crate::intake::{self, Intake};
 use crate::kernel::{CaptureRing, Kernel, KernelOptions, ListenRing};
 use crate::learn::journal::Journal;
 use crate::learn::store::{Item, Store};
 use crate::learn::trainer::{self, Trainer};
 use crate::learn::{self, Learn};
-use crate::predict::{self, Identities, Outlets, Predict};
+use crate::predict::{self, Outlets, Predict};
 use crate::runtime::containerd::{Containerd, ContainerdConfig};
-use crate::runtime::{ImageRef, Runtime, RuntimeError};
+use crate::runtime::qemu::{Qemu, QemuConfig, VmSignal};
+use crate::runtime::{ImageRef, Runtime, RuntimeError, Runtimes};
 use crate::scrape::{self, Scrape};
+use crate::segments::{Segments, Served};
 use crate::weave::adopt;
 use crate::weave::driver::{self, Driver, Tools};
 use crate::weave::network::{Network, NetworkConfig};
@@ -55,16 +60,16 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let handle = metrics::install().context("the metrics recorder")?;
     scrape::start(config.agent.metrics, Scrape { handle, ready: ready.clone() })?;
     let socket = control::listen(&config.agent.socket)?;
+    let _path = SocketPath(&config.agent.socket);
     let store = Arc::new(Store::open(&config.agent.state)?);
     let key = node_key(&store)?;
-    let network = network(&config).await?;
-    let runtime = Arc::new(runtime(&config).await?);
+    let containerd = Arc::new(containerd(&config)?);
+    let runtime = Arc::new(Runtimes::new(containerd.clone(), vms(&config, containerd.clone()).await?));
     let kernel = load_kernel(&config)?;
-    let containers = Arc::new(Containers::new(
-        config.segments.len(),
-        &config.containerd.namespace,
-        kernel.syscalls.clone(),
-    ));
+    // After what may be refused: the bridge does not go by itself.
+    let all: Vec<Segment> = config.segments.iter().cloned().chain(deployed(&config)).collect();
+    let (network, listeners) = network_and_listeners(&config, &all).await?;
+    let containers = Arc::new(Containers::new(&config.containerd.namespace, kernel.syscalls.clone()));
 
     let mut signals = drain::Signals::listen().context("signals")?;
     let (stop, stops) = mpsc::channel(1);
@@ -78,18 +83,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let journal = Journal::new();
     let (trainer, model) = Trainer::new(store.clone());
 
-    let listeners = listeners(&config, network.gateway())?;
-    let activators: Vec<Option<SocketAddr>> = listeners
-        .iter()
-        .map(|listener| listener.as_ref().and_then(|listener| listener.local_addr().ok()))
-        .collect();
-    let names: Vec<String> = config.segments.iter().map(|segment| segment.name.clone()).collect();
-    let addresses: Vec<SocketAddr> = config.segments.iter().map(|segment| segment.address).collect();
-
-    let weaver = Weaver::new(rules(&config, &activators, &epoch));
+    let segments = Arc::new(Segments::new(served(&all, &listeners)));
+    let weaver = Weaver::new(rules(&config, &segments, &epoch));
     let (knows, known) = watch::channel(false);
     let tools = Tools {
-        config: config.clone(),
+        segments: segments.clone(),
         runtime: runtime.clone(),
         network: network.clone(),
         routes: kernel.routes.clone(),
@@ -101,27 +99,46 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     };
     let mut weaving = Driver::new(weaver, tools, weave_inbox);
     let mut tasks = JoinSet::new();
-    match adopt::take_over(&config, &runtime, &network).await {
+    match adopt::take_over(&segments, &runtime, &network).await {
         Ok(found) => {
             found.into_iter().for_each(|found| weaving.adopt(found));
             knows.send_replace(true);
         }
         Err(error) => {
             tracing::warn!(%error, "containerd does not answer; requests wait for it");
-            tasks.spawn(adopt_later(config.clone(), runtime.clone(), network.clone(), weave.clone(), knows));
+            tasks.spawn(adopt_later(
+                segments.clone(),
+                runtime.clone(),
+                network.clone(),
+                weave.clone(),
+                knows,
+            ));
         }
     }
 
     let keep_alive_ms = config.policy.keep_alive.as_millis() as u64;
     let learning =
-        Learn::new(names.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
-    let identities = Identities::new(names.iter().map(String::as_str));
+        Learn::new(segments.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
     let outlets = Outlets { weave: weave.clone(), learn: learned.clone(), lessons };
-    let predicting = Predict::new(identities, model, containers.clone(), store, outlets, clock);
-    let capture = Capture::new(key, containers.clone(), &addresses, &activators, clock);
-    let containerd = Arc::new(AtomicBool::new(false));
+    let predicting = Predict::new(segments.clone(), model, containers.clone(), store, outlets, clock);
+    let capture = Capture::new(key, containers.clone(), segments.clone(), clock);
+    let answers = Arc::new(AtomicBool::new(false));
+    let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
+    let intake = Arc::new(Intake::open(intake::Settings::of(&config), containerd.clone()).context("[intake]")?);
+    let deployer = Arc::new(Deployer::new(intake::serve::Parts {
+        config: config.clone(),
+        segments: segments.clone(),
+        intake: intake.clone(),
+        weave: weave.clone(),
+        learn: learned.clone(),
+        own: kernel.own.clone(),
+        places: places.clone(),
+        gateway: network.gateway(),
+        clock,
+    }));
     let control = Control {
         config: config.clone(),
+        segments: segments.clone(),
         epoch,
         weave: weave.clone(),
         learn: learned.clone(),
@@ -129,7 +146,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         containers: containers.clone(),
         journal,
         counters: kernel.counters.clone(),
-        containerd: containerd.clone(),
+        containerd: answers.clone(),
+        deployer: deployer.clone(),
         stop,
         began: Instant::now(),
     };
@@ -139,14 +157,24 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(predicting.run(predict_inbox));
     tasks.spawn(trainer.run(lessons_inbox));
     tasks.spawn(read_captures(kernel.captures, capture, predicted.clone(), learned.clone()));
+    if let Some(signals) = runtime.vms().signals() {
+        tasks.spawn(read_guests(signals, listening.clone()));
+    }
     tasks.spawn(read_listens(kernel.listens, listening));
     tasks.spawn(read_events(runtime.events(), containers, ending));
-    tasks.spawn(unpack(config.clone(), runtime.clone(), known));
-    tasks.spawn(pulse(config.clone(), runtime.clone(), containerd, kernel.counters, weave.clone()));
-    let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
+    tasks.spawn(unpack(segments.clone(), containerd.clone(), known));
+    tasks.spawn(pulse(
+        config.clone(),
+        segments.clone(),
+        containerd.clone(),
+        answers,
+        kernel.counters,
+        weave.clone(),
+    ));
+    receive(&config, intake, deployer, &mut tasks).await?;
     for (segment, listener) in listeners.into_iter().enumerate() {
         let Some(listener) = listener else { continue };
-        let name = names[segment].as_str().into();
+        let name = segments.name(segment).as_str().into();
         let (weave, learn, own, places) =
             (weave.clone(), learned.clone(), kernel.own.clone(), places.clone());
         tasks.spawn(Activator { segment, name, weave, learn, own, places, clock }.run(listener));
@@ -162,13 +190,36 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     trigger.pull();
     let _ = tokio::time::timeout(Duration::from_secs(2), serving).await;
     tasks.shutdown().await;
-    runtime.leave();
+    runtime.vms().leave().await;
+    containerd.leave();
     drop(kernel.links);
-    let _ = std::fs::remove_file(&config.agent.socket);
     if let Some(network) = Arc::into_inner(network) {
         network.close().await.context("the bridge")?;
     }
     tracing::info!("gone");
+    Ok(())
+}
+
+/// Begins to take uploads in, wherever the configuration says that they arrive.
+async fn receive(
+    config: &Config,
+    intake: Arc<Intake>,
+    deployer: Arc<Deployer>,
+    tasks: &mut JoinSet<()>,
+) -> anyhow::Result<()> {
+    let (inbox, received) = intake::inbox::inbox();
+    tasks.spawn(deployer.run(received));
+    if let Some(folder) = &config.intake.folder {
+        tasks.spawn(intake::folder::watch(folder.clone(), inbox.clone()));
+    }
+    if let (Some(address), Some(access), Some(file)) =
+        (config.intake.s3, &config.intake.s3_access_key, &config.intake.s3_secret_file)
+    {
+        let keys = intake::s3::Keys::read(access, file)
+            .with_context(|| format!("[intake] s3_secret_file: {}", file.display()))?;
+        let endpoint = intake::s3::Endpoint::bind(address, keys, intake, inbox).await;
+        tasks.spawn(endpoint.with_context(|| format!("[intake] s3: {address}"))?.serve());
+    }
     Ok(())
 }
 
@@ -206,17 +257,42 @@ fn node_key(store: &Store) -> anyhow::Result<NodeKey> {
     Ok(key)
 }
 
-async fn network(config: &Config) -> anyhow::Result<Arc<Network>> {
+/// Removes the control socket at the agent's end, whatever ends it.
+struct SocketPath<'a>(&'a Path);
+
+impl Drop for SocketPath<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.0);
+    }
+}
+
+/// The bridge, and who listens on it.
+async fn network_and_listeners(
+    config: &Config,
+    segments: &[Segment],
+) -> anyhow::Result<(Arc<Network>, Vec<Option<TcpListener>>)> {
+    let network = network(config).await?;
+    match listeners(segments, network.gateway()) {
+        Ok(listeners) => Ok((Arc::new(network), listeners)),
+        Err(error) => {
+            // The first error is the one to be told.
+            let _ = network.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn network(config: &Config) -> anyhow::Result<Network> {
     let subnet = config.network.subnet;
     let settings = NetworkConfig {
         bridge: config.network.bridge.clone(),
         base: subnet.base(),
         prefix_len: subnet.prefix(),
     };
-    Ok(Arc::new(Network::open(settings).await.context("[network]")?))
+    Network::open(settings).await.context("[network]")
 }
 
-async fn runtime(config: &Config) -> anyhow::Result<Containerd> {
+fn containerd(config: &Config) -> anyhow::Result<Containerd> {
     let settings = ContainerdConfig {
         address: config.containerd.address.clone(),
         namespace: config.containerd.namespace.clone(),
@@ -227,6 +303,12 @@ async fn runtime(config: &Config) -> anyhow::Result<Containerd> {
     Containerd::connect(settings).context("[containerd]")
 }
 
+/// Whether VMs can run here is found out at the first one.
+async fn vms(config: &Config, containerd: Arc<Containerd>) -> anyhow::Result<Qemu> {
+    let settings = QemuConfig::of(config, &cgroup_parent(config)?);
+    Qemu::open(settings, containerd).await.context("[vm]")
+}
+
 /// Instances live below the watched subtree, so that the programs attached there see them.
 fn cgroup_parent(config: &Config) -> anyhow::Result<std::path::PathBuf> {
     let mount = crate::kernel::cgroup2_mount()?;
@@ -234,7 +316,7 @@ fn cgroup_parent(config: &Config) -> anyhow::Result<std::path::PathBuf> {
     let below = root.strip_prefix(&mount).with_context(|| {
         format!("[agent] cgroup: {} is not below the cgroup2 mount {}", root.display(), mount.display())
     })?;
-    Ok(std::path::Path::new("/").join(below).join("weft"))
+    Ok(Path::new("/").join(below).join("weft"))
 }
 
 fn load_kernel(config: &Config) -> anyhow::Result<Kernel> {
@@ -246,24 +328,30 @@ fn load_kernel(config: &Config) -> anyhow::Result<Kernel> {
     Kernel::load(&options).context("the kernel programs; `weft probe` tells what this kernel can do")
 }
 
-fn listeners(config: &Config, gateway: std::net::Ipv4Addr) -> anyhow::Result<Vec<Option<TcpListener>>> {
+fn listeners(segments: &[Segment], gateway: std::net::Ipv4Addr) -> anyhow::Result<Vec<Option<TcpListener>>> {
     let listen = |segment: &crate::config::Segment| match segment.miss {
         Miss::Activate => dispatch::listen(IpAddr::V4(gateway)).map(Some),
         Miss::Pass => Ok(None),
     };
-    config.segments.iter().map(listen).collect::<Result<_, _>>().context("the activators' listeners")
+    segments.iter().map(listen).collect::<Result<_, _>>().context("the activators' listeners")
 }
 
-fn rules(config: &Config, activators: &[Option<SocketAddr>], epoch: &str) -> Rules {
-    let segments = config.segments.iter().zip(activators).map(|(segment, activator)| SegmentRules {
-        name: segment.name.clone(),
-        address: segment.address,
-        activator: *activator,
-        miss: segment.miss,
-        memory_bytes: segment.limits.memory.0,
-        concurrency: segment.limits.concurrency,
-        start_timeout_ms: segment.start_timeout.as_millis() as u64,
-    });
+fn served(segments: &[Segment], listeners: &[Option<TcpListener>]) -> Vec<Served> {
+    let with_activator = |(segment, listener): (&Segment, &Option<TcpListener>)| {
+        let activator = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        Served { segment: Arc::new(segment.clone()), activator, live: true }
+    };
+    segments.iter().zip(listeners).map(with_activator).collect()
+}
+
+/// What was deployed before, beside the configuration.
+fn deployed(config: &Config) -> Vec<Segment> {
+    config.deployed(&intake::serve::folder(&config.agent.state))
+}
+
+fn rules(config: &Config, segments: &Segments, epoch: &str) -> Rules {
+    let all = segments.all();
+    let segments = all.iter().map(|served| SegmentRules::of(&served.segment, served.activator));
     Rules {
         segments: segments.collect(),
         memory_bytes: config.budget.memory.0,
@@ -281,13 +369,13 @@ fn rules(config: &Config, activators: &[Option<SocketAddr>], epoch: &str) -> Rul
 
 /// Instances from before, once containerd answers.
 async fn adopt_later(
-    config: Arc<Config>,
-    runtime: Arc<Containerd>,
+    segments: Arc<Segments>,
+    runtime: Arc<Runtimes>,
     network: Arc<Network>,
     weave: mpsc::Sender<driver::Message>,
     knows: watch::Sender<bool>,
 ) {
-    let found = adopt::take_over_later(&config, &runtime, &network).await;
+    let found = adopt::take_over_later(&segments, &runtime, &network).await;
     // A driver that is gone adopts nothing, and makes nothing either.
     let _ = weave.send(driver::Message::Adopt(found)).await;
     knows.send_replace(true);
@@ -295,11 +383,11 @@ async fn adopt_later(
 
 /// Unpacks the images ahead of the first request, and says at once which are not there. While containerd does not answer
 /// nothing can be said of them.
-async fn unpack(config: Arc<Config>, runtime: Arc<Containerd>, mut known: watch::Receiver<bool>) {
+async fn unpack(segments: Arc<Segments>, runtime: Arc<Containerd>, mut known: watch::Receiver<bool>) {
     if known.wait_for(|known| *known).await.is_err() {
         return;
     }
-    for segment in &config.segments {
+    for Served { segment, .. } in segments.all().iter() {
         let image = ImageRef::new(segment.image.clone());
         loop {
             match runtime.image(&image).await {
@@ -336,6 +424,17 @@ async fn read_captures(
     }
 }
 
+/// Guests tell by themselves what the node's kernel tells of containers.
+async fn read_guests(mut signals: mpsc::Receiver<VmSignal>, listening: mpsc::Sender<(u64, u16)>) {
+    while let Some(signal) = signals.recv().await {
+        if let VmSignal::Listening { cgroup_id, port } = signal
+            && listening.send((cgroup_id, port)).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
 async fn read_listens(mut ring: ListenRing, listening: mpsc::Sender<(u64, u16)>) {
     loop {
         match ring.next().await {
@@ -364,6 +463,7 @@ async fn read_events(
 /// Once a second: is containerd there, what stands, what does the agent cost.
 async fn pulse(
     config: Arc<Config>,
+    segments: Arc<Segments>,
     runtime: Arc<Containerd>,
     containerd: Arc<AtomicBool>,
     counters: crate::kernel::KernelCounters,
@@ -389,8 +489,11 @@ async fn pulse(
         let Ok(view) = answer.await else { return };
         metrics::memory(view.reserved_bytes, config.budget.memory.0);
         metrics::graphs(view.graphs.len());
-        for (index, segment) in config.segments.iter().enumerate() {
-            metrics::instances(&segment.name, view.instances.iter().filter(|i| i.segment == index).count());
+        for (index, served) in segments.all().iter().enumerate().filter(|(_, served)| served.live) {
+            metrics::instances(
+                &served.segment.name,
+                view.instances.iter().filter(|i| i.segment == index).count(),
+            );
         }
     }
 }

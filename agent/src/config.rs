@@ -5,11 +5,12 @@
 mod check;
 mod units;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use units::{Bytes, Subnet};
 
@@ -67,6 +68,8 @@ pub struct Config {
     pub budget: Budget,
     /// How it decides.
     pub policy: Policy,
+    /// How code that is uploaded becomes a segment.
+    pub intake: Intake,
     /// What it serves.
     #[serde(rename = "segment")]
     pub segments: Vec<Segment>,
@@ -157,12 +160,6 @@ pub struct Vm {
     pub modules: Option<PathBuf>,
     /// What may execute guests.
     pub acceleration: Acceleration,
-    /// The most that a VM may write to its root file system, which is kept in its memory.
-    pub disk: Bytes,
-    /// The most that a VM may send, and receive, in a second; not limited unless it is set.
-    pub bandwidth: Option<Bytes>,
-    /// `false`: every VM boots, for programs that draw secrets of their own when they start.
-    pub snapshots: bool,
     /// The most that disks and snapshots may take in the state folder.
     pub cache: Bytes,
 }
@@ -174,9 +171,6 @@ impl Default for Vm {
             kernel: None,
             modules: None,
             acceleration: Acceleration::Auto,
-            disk: Bytes(64 << 20),
-            bandwidth: None,
-            snapshots: true,
             cache: Bytes(8 << 30),
         }
     }
@@ -213,6 +207,71 @@ impl Default for Budget {
     }
 }
 
+/// How code that is uploaded becomes a segment: see [docs/deploying.md](deploying.md).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Intake {
+    /// Where systems and libraries are kept from one upload to the next; `intake` in the state's folder unless given.
+    pub cache: Option<PathBuf>,
+    /// Addresses that callers dial for deployed segments which name none; nothing else may answer there.
+    pub addresses: Subnet,
+    /// Folder that is watched: what is put there is deployed.
+    pub folder: Option<PathBuf>,
+    /// Where an S3-compatible endpoint listens; needs the two keys.
+    pub s3: Option<SocketAddr>,
+    /// The access key that the endpoint takes.
+    pub s3_access_key: Option<String>,
+    /// File that holds the secret key of the endpoint; only its owner may read it.
+    pub s3_secret_file: Option<PathBuf>,
+    /// The largest upload as it is sent.
+    pub upload_size: Bytes,
+    /// The largest upload unpacked.
+    pub unpacked_size: Bytes,
+    /// Most files and folders of one upload.
+    pub entries: usize,
+    /// What libraries may take on disk while they are installed.
+    pub libraries_size: Bytes,
+    /// Room that uploads leave on the disk.
+    pub free_size: Bytes,
+    /// Memory limit of what installs libraries.
+    pub build_memory: Bytes,
+    /// Cores of what installs libraries.
+    pub build_cpu: f64,
+    /// How long installing libraries may take.
+    #[serde(with = "humantime_serde")]
+    pub build_time: Duration,
+    /// Hosts that package managers may reach, by name or, with a dot in front, all below a name; without any, all that are public.
+    pub registries: Vec<String>,
+    /// The certificates that package managers trust.
+    pub certificates: PathBuf,
+    /// Environment of the package managers, as `PIP_INDEX_URL` or `npm_config_registry`; code that libraries run while they are installed can read it.
+    pub build_env: BTreeMap<String, String>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            cache: None,
+            addresses: Subnet::new(Ipv4Addr::new(10, 202, 0, 0), 16),
+            folder: None,
+            s3: None,
+            s3_access_key: None,
+            s3_secret_file: None,
+            upload_size: Bytes(256 << 20),
+            unpacked_size: Bytes(512 << 20),
+            entries: 20_000,
+            libraries_size: Bytes(2 << 30),
+            free_size: Bytes(512 << 20),
+            build_memory: Bytes(2 << 30),
+            build_cpu: 1.0,
+            build_time: Duration::from_secs(600),
+            registries: Vec::new(),
+            certificates: "/etc/ssl/certs/ca-certificates.crt".into(),
+            build_env: BTreeMap::new(),
+        }
+    }
+}
+
 /// How long to keep, how sure to be.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -240,7 +299,7 @@ pub enum Confidence {
 }
 
 /// One deployable piece of code.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Segment {
     /// Unique name: lower-case letters, digits and dashes.
@@ -258,23 +317,29 @@ pub struct Segment {
     /// What runs it.
     #[serde(default)]
     pub isolation: Isolation,
+    /// How closely its program is held.
+    #[serde(default)]
+    pub confinement: Confinement,
     /// What one instance may use.
     #[serde(default)]
     pub limits: Limits,
     /// Environment added to the image's.
     #[serde(default)]
-    pub env: std::collections::BTreeMap<String, String>,
-    /// How long a caller waits for an instance before it is told to come again.
-    #[serde(default = "start_timeout", with = "humantime_serde")]
-    pub start_timeout: Duration,
+    pub env: BTreeMap<String, String>,
+    /// `false`: each of its VMs boots, for a program that draws secrets of its own when it starts.
+    #[serde(default = "snapshots")]
+    pub snapshots: bool,
+    /// How long a caller waits for an instance before it is told to come again; `"10s"` unless it is set, and `"60s"` for a VM.
+    #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    pub start_timeout: Option<Duration>,
 }
 
-fn start_timeout() -> Duration {
-    Duration::from_secs(10)
+fn snapshots() -> bool {
+    true
 }
 
 /// What happens to a request that finds no instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Miss {
     /// The activator holds it, makes the instance and serves it.
@@ -284,8 +349,19 @@ pub enum Miss {
     Pass,
 }
 
+/// How closely a program is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confinement {
+    /// As any container of the node: an image that its owner chose.
+    #[default]
+    Trusted,
+    /// As code that a stranger has sent: read-only root, no capability, its own users, few system calls.
+    Hardened,
+}
+
 /// What runs a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// A container of containerd's.
@@ -296,7 +372,7 @@ pub enum Isolation {
 }
 
 /// What one instance may use.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Memory limit; also what the instance counts for in the budget.
@@ -305,11 +381,48 @@ pub struct Limits {
     pub cpu: f64,
     /// Requests that one instance may hold at a time, counted as connections. Who comes on top gets a further instance, up to 16 of a segment.
     pub concurrency: u32,
+    /// The most that a VM may write to its root file system, which is kept in its memory.
+    pub disk: Bytes,
+    /// The most that a VM may send, and receive, in a second; not limited unless it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bytes>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: Bytes(256 << 20), cpu: 1.0, concurrency: 16 }
+        let (memory, disk) = (Bytes(256 << 20), Bytes(64 << 20));
+        Self { memory, cpu: 1.0, concurrency: 16, disk, bandwidth: None }
+    }
+}
+
+impl Segment {
+    /// How long a caller waits for an instance. A guest without KVM takes its time.
+    pub fn start_timeout(&self) -> Duration {
+        let usual = match self.isolation {
+            Isolation::Container => Duration::from_secs(10),
+            Isolation::Vm => Duration::from_secs(60),
+        };
+        self.start_timeout.unwrap_or(usual)
+    }
+
+    /// A segment written as the keys of its table.
+    ///
+    /// # Errors
+    /// What the parser says.
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// The same as a file of configuration.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        #[derive(Serialize)]
+        struct File<'a> {
+            segment: [&'a Segment; 1],
+        }
+        toml::to_string(&File { segment: [self] })
     }
 }
 
@@ -332,6 +445,42 @@ impl Config {
         let config: Self = whole.try_into().map_err(|error: toml::de::Error| syntax(named, &error))?;
         check::all(&config, named)?;
         Ok(config)
+    }
+
+    /// What is wrong with a segment that is to be served beside others.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn check_beside<'a>(
+        &self,
+        segment: &Segment,
+        others: impl Iterator<Item = &'a Segment>,
+    ) -> Result<(), ConfigError> {
+        check::beside(self, segment, others)
+    }
+
+    /// The segments that were deployed before and are written down in a folder, without those that the configuration
+    /// has by now, and those that cannot be read: they are told in the log.
+    pub fn deployed(&self, folder: &Path) -> Vec<Segment> {
+        let mut found: Vec<Segment> = Vec::new();
+        for file in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if file.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            let read =
+                read(&file).and_then(|text| toml::from_str(&text).map_err(|error| syntax(&file, &error)));
+            for segment in read.map(|config: Self| config.segments).unwrap_or_else(|error| {
+                tracing::warn!(%error, "a deployed segment is left out");
+                Vec::new()
+            }) {
+                let others = self.segments.iter().chain(&found);
+                match check::beside(self, &segment, others) {
+                    Ok(()) => found.push(segment),
+                    Err(error) => tracing::warn!(%error, "a deployed segment is left out"),
+                }
+            }
+        }
+        found
     }
 
     /// The segment of that name.

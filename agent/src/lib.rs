@@ -7,6 +7,7 @@
 
 pub mod capture;
 pub mod dispatch;
+pub mod intake;
 pub mod learn;
 pub mod predict;
 pub mod weave;
@@ -23,3 +24,4 @@ pub mod config;
 pub mod drain;
 pub mod metrics;
 pub mod scrape;
+pub mod segments;

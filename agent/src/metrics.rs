@@ -36,6 +36,7 @@ pub const ALL: &[(&str, &str)] = &[
         "The same by step: image, lease, network, snapshot, container, task, start; some run side by side",
     ),
     ("weft_held_seconds", "Time that the activator held a request, by segment"),
+    ("weft_uploads_total", "Uploads by what became of them: served, refused"),
     ("weft_route_errors_total", "Routes that the kernel's table did not take"),
     ("weft_redirected_total", "Connections redirected as they were dialled"),
     ("weft_captured_segments_total", "TCP segments that the kernel handed to the agent"),
@@ -96,6 +97,11 @@ pub fn totals(segment: &str, saved_ms: f64, wasted_mb_s: f64, idle_mb_s: f64) {
     gauge!("weft_saved_seconds_total", "segment" => label()).set(saved_ms / 1000.0);
     gauge!("weft_wasted_mebibyte_seconds_total", "segment" => label()).set(wasted_mb_s);
     gauge!("weft_idle_mebibyte_seconds_total", "segment" => label()).set(idle_mb_s);
+}
+
+/// An upload that came to its end.
+pub fn deployed(outcome: &'static str) {
+    counter!("weft_uploads_total", "outcome" => outcome).increment(1);
 }
 
 /// A forecast that expects something.

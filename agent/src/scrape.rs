@@ -3,9 +3,10 @@
 //! busy agent is still seen to be alive.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -15,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 /// Connections at a time; the rest wait in the backlog.
@@ -38,7 +40,7 @@ pub struct ScrapeError {
     /// The address.
     pub address: SocketAddr,
     /// What the system said.
-    pub source: std::io::Error,
+    pub source: io::Error,
 }
 
 /// Listens, and serves from a thread of its own for as long as the process lives.
@@ -47,18 +49,27 @@ pub struct ScrapeError {
 /// [`ScrapeError`].
 pub fn start(address: SocketAddr, scrape: Scrape) -> Result<(), ScrapeError> {
     let trouble = |source| ScrapeError { address, source };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(trouble)?;
     let listener = std::net::TcpListener::bind(address).map_err(trouble)?;
     listener.set_nonblocking(true).map_err(trouble)?;
-    let listener = {
-        let _reactor = runtime.enter();
-        TcpListener::from_std(listener).map_err(trouble)?
+    let (told, outcome) = mpsc::sync_channel(1);
+    // The runtime is made and dropped there: no asynchronous task, such as the caller, may drop one.
+    let thread = move || match runtime(listener) {
+        Ok((runtime, listener)) => {
+            let _ = told.send(Ok(()));
+            runtime.block_on(serve(listener, scrape));
+        }
+        Err(source) => drop(told.send(Err(source))),
     };
-    std::thread::Builder::new()
-        .name("weft-scrape".into())
-        .spawn(move || runtime.block_on(serve(listener, scrape)))
-        .map_err(trouble)?;
-    Ok(())
+    std::thread::Builder::new().name("weft-scrape".into()).spawn(thread).map_err(trouble)?;
+    outcome.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())).map_err(trouble)
+}
+
+fn runtime(listener: std::net::TcpListener) -> io::Result<(Runtime, TcpListener)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reactor = runtime.enter();
+    let listener = TcpListener::from_std(listener)?;
+    drop(reactor);
+    Ok((runtime, listener))
 }
 
 async fn serve(listener: TcpListener, scrape: Scrape) {

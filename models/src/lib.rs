@@ -21,6 +21,8 @@ pub mod evaluate;
 
 pub mod artifact;
 
+pub mod graph;
+
 pub use artifact::ArtifactError;
 pub use evaluate::{Scorecard, Verdict, better, score};
 pub use features::{N, NAMES};

@@ -240,3 +240,23 @@ fn what_did_not_come_in_time_is_a_lesson_too() {
     assert!(!settled.is_empty());
     assert!(settled.iter().all(|lesson| lesson.outcome == Outcome::NothingCame), "{settled:?}");
 }
+
+#[test]
+fn what_follows_is_told_by_what_it_follows_even_where_a_crowd_in_step_makes_its_share_tell_as_well() {
+    let mut node = Node::new();
+    for crowd in 0..4 {
+        let users = crowd * 60..(crowd + 1) * 60;
+        users.clone().for_each(|number| node.asks(user(number), HOME, 2));
+        node.now_ms += 1500;
+        users.for_each(|number| node.asks(user(number), CART, 2));
+    }
+    let model = node.model();
+    // Until now the cart had always the smaller share when it came, and home the larger one when it did not.
+    for _ in 0..40 {
+        node.asks(user(1000), CART, 10);
+    }
+    node.asks(user(1001), HOME, 10);
+    let next = node.top(&model, user(1001));
+    assert_eq!(next.segment, SegmentId(CART));
+    assert!(next.confidence > 0.9, "{next:?}");
+}

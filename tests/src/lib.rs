@@ -16,6 +16,8 @@ pub mod http;
 pub mod image;
 pub mod kernel;
 pub mod load;
+
+pub mod netns;
 pub mod node;
 pub mod ordinary;
 pub mod pods;

@@ -4,8 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, kill_process};
 use serde_json::Value;
-use weft_tests::agent::{Agent, Builder, Segment};
+use weft_tests::agent::{Agent, Builder, Segment, Signal};
 use weft_tests::containerd::Unpack;
 use weft_tests::http::Request;
 use weft_tests::image::segment_image;
@@ -37,6 +38,18 @@ fn adopted(agent: &Agent) -> Result<Vec<String>> {
     Ok(all.iter().map(|instance| instance["segment"].as_str().unwrap_or_default().to_owned()).collect())
 }
 
+fn signal_all(processes: &[Pid], signal: Signal) -> Result<()> {
+    processes.iter().try_for_each(|process| Ok(kill_process(*process, signal)?))
+}
+
+/// An agent is ready before containerd has listed what stands, if that takes its time.
+fn assert_taken_over(agent: &Agent, segments: &[&str]) -> Result<()> {
+    wait_for("the instances from before to be taken over", PATIENCE, || {
+        adopted(agent).is_ok_and(|adopted| adopted == segments)
+    })
+    .map_err(|error| error.context(format!("{:?}\n{}", adopted(agent), agent.log_tail())))
+}
+
 fn assert_nothing_astray(agent: &Agent) -> Result<()> {
     wait_for("the removal of what belongs to nobody", PATIENCE, || {
         agent.orphans().is_ok_and(|orphans| orphans.is_empty())
@@ -60,7 +73,7 @@ fn a_kill_under_load_fails_no_request_and_the_next_agent_takes_over() -> Result<
     wait_for("the instance to serve again", TAKE_OVER, || {
         caller.send(&request).is_ok_and(|reply| reply.status == 200 && reply.body != ORDINARY)
     })?;
-    assert_eq!(adopted(&agent)?, ["cart"]);
+    assert_taken_over(&agent, &["cart"])?;
     load.wait_for_more(50)?;
     let tally = load.stop();
     assert!(tally.failures.is_empty(), "{} of {}: {:?}", tally.failures.len(), tally.served, tally.failures);
@@ -85,12 +98,35 @@ fn instances_that_the_configuration_no_longer_has_are_removed_and_the_others_kep
         builder.segment(Segment::new("limits", "shop/any:1").limits(96, 0.7))
     });
     agent.start_again()?;
-    assert_eq!(adopted(&agent)?, ["kept"]);
+    assert_taken_over(&agent, &["kept"])?;
     assert_nothing_astray(&agent)?;
     for segment in changed {
         let reply = caller.send(&get(&agent, segment))?;
         assert!(reply.status == 200 && reply.body.contains("\"requests\":1,"), "{segment}: {reply:?}");
     }
+    agent.stop()
+}
+
+#[test]
+fn an_instance_whose_shim_is_slow_to_answer_is_taken_over_all_the_same() -> Result<()> {
+    let mut agent = shop("slow", &["cart"])?.start()?;
+    let caller = agent.caller()?;
+    assert_eq!(caller.send(&get(&agent, "cart"))?.status, 200);
+    agent.kill9()?;
+    let shims = agent.shims();
+    assert_eq!(shims.len(), 1);
+    signal_all(&shims, Signal::STOP)?;
+    thread::scope(|scope| {
+        // containerd waits for two seconds, and then says that it does not know.
+        let awake = scope.spawn(|| {
+            let_pass(Duration::from_secs(4));
+            signal_all(&shims, Signal::CONT)
+        });
+        agent.start_again()?;
+        awake.join().ok().context("the thread that wakes the shim")?
+    })?;
+    assert_taken_over(&agent, &["cart"])?;
+    assert!(caller.send(&get(&agent, "cart"))?.body.contains("\"requests\":2,"));
     agent.stop()
 }
 
@@ -102,7 +138,7 @@ fn a_connection_from_before_holds_its_instance_beyond_its_keep_alive() -> Result
     assert_eq!(wire.ask("/")?.status, 200);
     agent.kill9()?;
     agent.start_again()?;
-    assert_eq!(adopted(&agent)?, ["cart"]);
+    assert_taken_over(&agent, &["cart"])?;
     wait_for("several times its keep-alive", PATIENCE, || {
         instances(&agent).is_ok_and(|all| all.first().is_none_or(|one| one["age_ms"].as_u64() > Some(4_000)))
     })?;
@@ -164,7 +200,9 @@ fn agent_and_containerd_both_killed_come_back_to_what_stands() -> Result<()> {
     })?;
     agent.containerd_mut()?.start_again()?;
     agent.start_again()?;
-    assert!(adopted(&agent)?.contains(&"cart".to_owned()), "{}", agent.log_tail());
+    let taken_over = || adopted(&agent).is_ok_and(|all| all.contains(&"cart".to_owned()));
+    wait_for("the instance from before to be taken over", PATIENCE, taken_over)
+        .map_err(|error| error.context(agent.log_tail()))?;
     assert!(caller.send(&get(&agent, "cart"))?.body.contains("\"requests\":2,"));
     assert_eq!(caller.send(&get(&agent, "price"))?.status, 200);
     assert_nothing_astray(&agent)?;

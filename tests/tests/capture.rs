@@ -310,9 +310,12 @@ fn nothing_holds_a_secret(agent: &mut Agent, watch: &Watch) -> Result<()> {
     agent.terminate()?;
     shown.extend(watch.lines().iter().map(ToString::to_string));
     assert!(shown.iter().all(|text| !text.contains("5ecret")), "{shown:#?}");
-    let mut files = vec![agent.place().log()];
-    for file in std::fs::read_dir(directory.join("learned"))? {
-        files.push(file?.path());
+    let (mut files, mut folders) = (vec![agent.place().log()], vec![directory.join("learned")]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
     }
     assert!(files.len() > 1, "the state is there");
     for file in files {

@@ -7,8 +7,14 @@ use weft_tests::command::{Folder, Privileges, weft, weft_without};
 
 #[test]
 fn wrong_use_exits_2_and_shows_the_usage() -> Result<()> {
-    let wrong =
-        [&["nonsense"][..], &["config", "check"], &["status", "-o", "yaml"], &["probe", "--fast"], &[]];
+    let wrong = [
+        &["nonsense"][..],
+        &["config", "check"],
+        &["code", "graph"],
+        &["status", "-o", "yaml"],
+        &["probe", "--fast"],
+        &[],
+    ];
     for arguments in wrong {
         let said = weft(arguments)?;
         assert!(said.code == Some(2) && said.out.is_empty(), "{arguments:?}\n{said}");
@@ -62,6 +68,29 @@ fn a_probe_lists_what_this_host_can_do_and_leaves_no_trace() -> Result<()> {
 }
 
 #[test]
+fn the_graph_of_some_source_is_shown_without_an_agent() -> Result<()> {
+    let folder = Folder::new("code")?;
+    folder.file(
+        "shop.py",
+        "import requests\n\ndef page():\n    return fetch()\n\ndef fetch():\n    return requests.get('/')\n",
+    )?;
+    let root = folder.path().display().to_string();
+    let table = weft(&["code", "graph", &root])?;
+    let row = table.out.lines().find(|line| line.starts_with("shop.page")).map(str::to_owned);
+    assert!(row.is_some_and(|row| row.contains("shop.py:3") && row.contains("shop.fetch")), "{table}");
+    let json = weft(&["code", "graph", &root, "-o", "json"])?;
+    let graph: serde_json::Value = serde_json::from_str(&json.out)?;
+    assert_eq!(graph["files"], serde_json::json!(["shop.py"]));
+    let dot = weft(&["code", "graph", &root, "-o", "dot"])?;
+    assert!(dot.out.starts_with("digraph") && dot.out.contains("label=\"shop.fetch\""), "{dot}");
+    for refused in [weft(&["code", "graph", "/nowhere/shop.py"])?, weft(&["code", "graph", "/proc/self/fd"])?]
+    {
+        assert!(refused.refuses(&["Name a file or folder"]), "{refused}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_user_without_privileges_is_told_what_is_missing() -> Result<()> {
     let said = weft_without(Privileges::All, &["probe"])?;
     assert!(said.code == Some(0) && said.err.is_empty(), "{said}");
@@ -81,7 +110,7 @@ fn a_kernel_that_refuses_a_program_is_told_in_one_line() -> Result<()> {
     assert!(said.code == Some(0) && said.err.is_empty(), "{said}");
     let row = said.out.lines().find(|line| line.starts_with("capture"));
     assert!(
-        row.is_some_and(|row| row.contains("MISSING") && row.contains("program redirect_connect4")),
+        row.is_some_and(|row| row.contains("MISSING") && row.contains("Operation not permitted")),
         "{said}"
     );
     assert_eq!(said.out.lines().count(), 9, "{said}");

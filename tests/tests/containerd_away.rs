@@ -81,7 +81,7 @@ fn without_containerd_a_caller_is_told_so_after_the_start_timeout() -> Result<()
     let reply = agent.caller()?.send(&get(&agent, "cart"))?;
     assert!(reply.status == 503 && reply.header("Retry-After").is_some(), "{reply:?}");
     assert!(reply.body.contains("containerd"), "{reply:?}");
-    assert!((1..2).contains(&reply.whole.as_secs()), "{reply:?}");
+    assert!((900..2_000).contains(&reply.whole.as_millis()), "{reply:?}");
     agent.stop()
 }
 

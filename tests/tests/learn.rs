@@ -8,7 +8,7 @@ use weft_tests::habit::Users;
 use weft_tests::image::segment_image;
 use weft_tests::wait::wait_for;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(90);
 
 #[test]
 fn every_step_that_was_acted_upon_ends_as_hit_late_or_waste() -> Result<()> {

@@ -24,9 +24,9 @@ async fn a_segment_boots_in_a_vm_is_restored_sooner_and_is_soonest_there_when_it
     let booted = stage.serve(RESTORED).await?;
     assert!(ask(booted.address, "/").await?.contains(&format!("\"name\":\"{}\"", booted.id)));
     let restored = stage.serve(RESTORED).await?;
-    stage.vms()?.hold(RESTORED, &stage.recipe()).await?;
+    stage.vms().hold(RESTORED, &stage.recipe(RESTORED)).await?;
     let held = stage.serve(RESTORED).await?;
-    assert_eq!(stage.vms()?.held(), 0);
+    assert_eq!(stage.vms().held(), 0);
     println!("booted {:?}, restored {:?}, held {:?}", booted.took, restored.took, held.took);
     assert!(restored.took * 2 < booted.took, "restored {:?}, booted {:?}", restored.took, booted.took);
     assert!(held.took < restored.took, "held {:?}, restored {:?}", held.took, restored.took);
@@ -102,17 +102,16 @@ async fn taken_over(stage: Stage, one: Instance) -> Result<()> {
     let found = stage.runtimes().list().await?;
     let [found] = &found[..] else { panic!("{found:?}") };
     assert_eq!((&found.id, found.pid, found.state), (&one.id, one.pid, InstanceState::Running));
-    assert_eq!(
-        found.made_from,
-        stage.recipe().fingerprint(&stage.runtimes().image(&stage.recipe().image).await?.digest)
-    );
+    let recipe = stage.recipe(&found.segment);
+    let image = stage.runtimes().image(&recipe.image).await?;
+    assert_eq!(found.made_from, recipe.fingerprint(&image.digest));
     // Its guest is asked how things stand, and says so.
     timeout(PATIENCE, stage.listening(one.cgroup_id)).await??;
     assert!(ask(one.address, "/").await?.contains(one.id.as_str()));
     let open = TcpStream::connect(one.address).await?;
     let counted = |open| VmSignal::Connections { cgroup_id: one.cgroup_id, open };
     timeout(PATIENCE, stage.signal(|signal| signal == counted(1))).await??;
-    assert_eq!(stage.vms()?.open_connections(one.cgroup_id), Some(1));
+    assert_eq!(stage.runtimes().open_connections(found.cgroup.as_ref().context("it lives")?), Some(1));
     drop(open);
     timeout(PATIENCE, stage.signal(|signal| signal == counted(0))).await??;
     stage.remove(&one.id).await?;
@@ -164,8 +163,8 @@ async fn a_container_and_a_vm_of_one_image_serve_side_by_side() -> Result<()> {
 async fn kvm_executes_guests_only_where_one_has_been_seen_to_run_in_it() -> Result<()> {
     let stage = Stage::open_executed_by(Acceleration::Auto, "vm-kvm", &cache()).await?;
     let begun = Instant::now();
-    timeout(PATIENCE, stage.vms()?.accelerator()).await.context("the trial has no end")??;
-    println!("the trial took {:?} and chose {}", begun.elapsed(), stage.vms()?.accelerator().await?);
+    timeout(PATIENCE, stage.vms().accelerator()).await.context("the trial has no end")??;
+    println!("the trial took {:?} and chose {}", begun.elapsed(), stage.vms().accelerator().await?);
     assert_eq!(stage.leftovers()?, Vec::<String>::new());
     // Whatever was chosen, guests run in it.
     let one = stage.serve(BOOTED).await?;

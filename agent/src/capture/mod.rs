@@ -21,6 +21,7 @@ pub use identity::NodeKey;
 
 use crate::clock::Clock;
 use crate::kernel::CapturedSegment;
+use crate::segments::{Segments, Served};
 
 /// Where a request was headed, as far as weft is concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,30 +75,36 @@ pub struct Capture {
     flows: Flows,
     key: NodeKey,
     containers: Arc<Containers>,
+    segments: Arc<Segments>,
+    /// What the two maps were made from.
+    indexed: Arc<Vec<Served>>,
     activators: HashMap<SocketAddr, usize>,
     addresses: HashMap<SocketAddr, usize>,
     clock: Clock,
 }
 
 impl Capture {
-    /// `addresses` are the segments' own, in the order of the configuration; `activators` where their misses go.
-    pub fn new(
-        key: NodeKey,
-        containers: Arc<Containers>,
-        addresses: &[SocketAddr],
-        activators: &[Option<SocketAddr>],
-        clock: Clock,
-    ) -> Self {
-        let indexed =
-            |(index, address): (usize, &Option<SocketAddr>)| address.map(|address| (address, index));
-        Self {
+    /// Knows a request's segment by the addresses in `segments`.
+    pub fn new(key: NodeKey, containers: Arc<Containers>, segments: Arc<Segments>, clock: Clock) -> Self {
+        let mut capture = Self {
             flows: Flows::new(),
             key,
             containers,
-            activators: activators.iter().enumerate().filter_map(indexed).collect(),
-            addresses: addresses.iter().enumerate().map(|(index, address)| (*address, index)).collect(),
+            indexed: segments.all(),
+            segments,
+            activators: HashMap::new(),
+            addresses: HashMap::new(),
             clock,
-        }
+        };
+        capture.index();
+        capture
+    }
+
+    fn index(&mut self) {
+        let live = || self.indexed.iter().enumerate().filter(|(_, served)| served.live);
+        self.addresses = live().map(|(index, served)| (served.segment.address, index)).collect();
+        self.activators =
+            live().filter_map(|(index, served)| served.activator.map(|address| (address, index))).collect();
     }
 
     /// Takes one captured segment; the events that it completes.
@@ -105,6 +112,11 @@ impl Capture {
         let key = FlowKey { client: segment.client, server: segment.server };
         let (seq, ack, len) = (segment.seq, segment.ack, segment.segment_len);
         let piece = Piece { seq, ack, len, bytes: &segment.payload };
+        let all = self.segments.all();
+        if !Arc::ptr_eq(&all, &self.indexed) {
+            self.indexed = all;
+            self.index();
+        }
         let before = self.flows.counts;
         let mut seen = Vec::new();
         self.flows.take(key, piece, &self.key, |one| seen.push(one));
@@ -115,7 +127,9 @@ impl Capture {
 
     fn event(&self, segment: &CapturedSegment, seen: flow::Seen) -> Event {
         let caller = self.containers.name(segment.client_cgroup);
-        let server = self.containers.name(segment.server_cgroup);
+        // A VM's socket is in its own kernel: what is seen of it is where it answers.
+        let server =
+            self.containers.name(segment.server_cgroup).or_else(|| self.containers.at(segment.server));
         let target =
             match (&server, self.activators.get(&segment.server), self.addresses.get(&segment.server)) {
                 (_, Some(&segment), _) => Target::Activator { segment },

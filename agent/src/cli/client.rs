@@ -8,7 +8,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use super::{Call, Output, Reader, say, say_more, show};
 use crate::control::v1::{self, weft_client::WeftClient};
 
-async fn connect(call: &Call) -> anyhow::Result<WeftClient<Channel>> {
+pub(super) async fn connect(call: &Call) -> anyhow::Result<WeftClient<Channel>> {
     let path = call.socket.clone();
     let connector = tower::service_fn(move |_: Uri| {
         let path = path.clone();
@@ -26,7 +26,7 @@ async fn connect(call: &Call) -> anyhow::Result<WeftClient<Channel>> {
 }
 
 /// The agent's words without the transport's wrapping.
-fn said(status: tonic::Status) -> anyhow::Error {
+pub(super) fn said(status: tonic::Status) -> anyhow::Error {
     anyhow!("{}", status.message())
 }
 

@@ -2,6 +2,8 @@
 //! standard error. Exit 0 done, 1 failed, 2 wrong use.
 
 mod client;
+mod code;
+mod deploy;
 mod show;
 mod table;
 
@@ -83,6 +85,13 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "json")]
         output: Output,
     },
+    /// Serve code: a folder, a file, a zip or a tar.gz; or the segment that a .toml file describes
+    Deploy {
+        /// What to serve
+        path: PathBuf,
+        #[command(flatten)]
+        call: Call,
+    },
     /// End the agent once its instances have no work left
     Drain {
         #[command(flatten)]
@@ -93,6 +102,11 @@ enum Command {
         /// How to print
         #[arg(short, long, value_enum, default_value = "table")]
         output: Output,
+    },
+    /// Look at source as weft does
+    Code {
+        #[command(subcommand)]
+        command: code::CodeCommand,
     },
     /// Check a configuration
     Config {
@@ -118,6 +132,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Agent { config } => agent(&config),
         Command::Probe { output } => show::probe(output),
+        Command::Code { command } => code::run(&command),
         Command::Config { command: ConfigCommand::Check { path } } => {
             let config = Config::load(&path)?;
             say(&format!("{}: {} segments, nothing wrong\n", path.display(), config.segments.len()))
@@ -127,6 +142,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Forecasts { call, explain } => block_on(client::forecasts(&call, explain)),
         Command::Profile { segment, call } => block_on(client::profile(&call, segment.unwrap_or_default())),
         Command::Watch { socket, output } => block_on(client::watch(&Call { socket, output })),
+        Command::Deploy { path, call } => block_on(deploy::deploy(&call, &path)),
         Command::Drain { call } => block_on(client::drain(&call)),
     }
 }

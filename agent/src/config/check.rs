@@ -5,14 +5,13 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, ConfigError, Segment};
+use super::{Config, ConfigError, Intake, Segment};
+use crate::segments::SEGMENTS_MAX;
 
 /// Characters of a segment's name: instance names are made from it and must fit a hostname label.
 const NAME_LEN_MAX: usize = 40;
 /// Bytes of an interface name on Linux.
 const INTERFACE_LEN_MAX: usize = 15;
-/// Segments of one node; each has a listener of its own for its misses.
-const SEGMENTS_MAX: usize = 1024;
 
 pub(super) fn value(path: &Path, key: &str, cause: String, remedy: &'static str) -> ConfigError {
     ConfigError::Value { path: path.into(), key: key.into(), cause, remedy }
@@ -41,6 +40,27 @@ pub(super) fn all(config: &Config, path: &Path) -> Result<(), ConfigError> {
             let key = format!("segment `{}`: address", segment.name);
             let cause = format!("{} is the address of `{first}` already", segment.address);
             return Err(value(path, &key, cause, "Give each segment an address of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a segment can be served beside others. Told by its name: it comes from no file.
+pub(super) fn beside<'a>(
+    config: &Config,
+    segment: &Segment,
+    others: impl Iterator<Item = &'a Segment>,
+) -> Result<(), ConfigError> {
+    let path = Path::new(&segment.name);
+    one(config, segment, path)?;
+    for other in others {
+        let key = |key| format!("segment `{}`: {key}", segment.name);
+        if other.name == segment.name {
+            return Err(value(path, &key("name"), "the name is taken".into(), "Take another name"));
+        }
+        if other.address == segment.address {
+            let cause = format!("{} is the address of `{}` already", segment.address, other.name);
+            return Err(value(path, &key("address"), cause, "Give each segment an address of its own"));
         }
     }
     Ok(())
@@ -75,9 +95,33 @@ fn sections(config: &Config, path: &Path) -> Result<(), ConfigError> {
         let cause = format!("{} cores cannot make anything", config.budget.cpu);
         return Err(value(path, "[budget] cpu", cause, "Give a number of cores above 0"));
     }
+    intake(&config.intake, path)?;
     if !(Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(&config.policy.keep_alive) {
         let cause = format!("{:?} is out of range", config.policy.keep_alive);
         return Err(value(path, "[policy] keep_alive", cause, "Use 1ms to 24h"));
+    }
+    Ok(())
+}
+
+fn intake(intake: &Intake, path: &Path) -> Result<(), ConfigError> {
+    let wrong = |key: &str, cause: &str, remedy| {
+        Err(value(path, &format!("[intake] {key}"), cause.to_owned(), remedy))
+    };
+    if intake.s3.is_some() && (intake.s3_access_key.is_none() || intake.s3_secret_file.is_none()) {
+        let remedy = "Give s3_access_key and s3_secret_file, or leave s3 out";
+        return wrong("s3", "an endpoint without keys would take code from everybody", remedy);
+    }
+    if !(intake.build_cpu > 0.0 && intake.build_cpu <= 1024.0) {
+        return wrong("build_cpu", "nothing can be installed with that", "Give a number of cores above 0");
+    }
+    if intake.build_memory.0 < 64 << 20 {
+        return wrong("build_memory", "no package manager runs in that", "Give at least 64MiB");
+    }
+    if intake.entries == 0 || intake.upload_size.0 == 0 || intake.unpacked_size.0 == 0 {
+        return wrong("entries", "no upload would be taken", "Give sizes and a number of entries above 0");
+    }
+    if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&intake.build_time) {
+        return wrong("build_time", "it is out of range", "Use 1s to 24h");
     }
     Ok(())
 }
@@ -126,10 +170,10 @@ fn one(config: &Config, segment: &Segment, path: &Path) -> Result<(), ConfigErro
             "Give a number of cores above 0",
         );
     }
-    if !(Duration::from_millis(10)..=Duration::from_secs(600)).contains(&segment.start_timeout) {
+    if !(Duration::from_millis(10)..=Duration::from_secs(600)).contains(&segment.start_timeout()) {
         return wrong(
             "start_timeout",
-            format!("{:?} is out of range", segment.start_timeout),
+            format!("{:?} is out of range", segment.start_timeout()),
             "Use 10ms to 10m",
         );
     }

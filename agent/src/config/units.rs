@@ -19,6 +19,12 @@ impl Bytes {
     }
 }
 
+impl serde::Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}B", self.0))
+    }
+}
+
 impl FromStr for Bytes {
     type Err = String;
 
@@ -68,6 +74,13 @@ impl Subnet {
     /// The bridge's own address: the first of the network.
     pub fn gateway(self) -> Ipv4Addr {
         Ipv4Addr::from_bits(self.base.to_bits() + 1)
+    }
+
+    /// Its addresses but the first and the last.
+    pub fn hosts(self) -> impl Iterator<Item = Ipv4Addr> {
+        let base = self.base.to_bits();
+        let last = base | (u32::MAX >> self.prefix);
+        (base + 1..last).map(Ipv4Addr::from_bits)
     }
 
     /// Whether an address lies in it.

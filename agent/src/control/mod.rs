@@ -1,18 +1,25 @@
 //! Control: the agent shown to its operator. In: calls over a unix socket that only the agent's user can open.
 //! Out: what the stages know. Refuses names it does not have, with those it has.
 
+mod connection;
+mod deploy;
 mod server;
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 
 pub use server::Control;
+
+/// The largest message; none has more in it than a name or a piece of an upload.
+const REQUEST_BYTES_MAX: usize = 64 << 10;
+/// How often a client that is silent is asked whether it lives, and how long its answer may take.
+const LIVES: Duration = Duration::from_secs(20);
 
 /// The messages and the service, generated from `proto/weft.proto`.
 pub mod v1 {
@@ -80,9 +87,10 @@ pub async fn serve(
     listener: UnixListener,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let service = v1::weft_server::WeftServer::new(control);
-    let incoming = UnixListenerStream::new(listener);
-    Server::builder().add_service(service).serve_with_incoming_shutdown(incoming, stop).await
+    let service = v1::weft_server::WeftServer::new(control).max_decoding_message_size(REQUEST_BYTES_MAX);
+    let mut server =
+        Server::builder().http2_keepalive_interval(Some(LIVES)).http2_keepalive_timeout(Some(LIVES));
+    server.add_service(service).serve_with_incoming_shutdown(connection::incoming(listener), stop).await
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::v1;
 use crate::capture::Containers;
 use crate::config::Config;
+use crate::intake::serve::Deployer;
 use crate::kernel::KernelCounters;
 use crate::learn::journal::{self, Journal};
+use crate::segments::{Segments, Served};
 use crate::weave::{Instance, Origin, driver};
 use crate::{learn, predict};
 
@@ -24,6 +26,8 @@ const EXPLAINED_MAX: usize = 8;
 pub struct Control {
     /// The configuration.
     pub config: Arc<Config>,
+    /// What is served.
+    pub segments: Arc<Segments>,
     /// Distinguishes this run's names.
     pub epoch: String,
     /// The weaver.
@@ -40,6 +44,8 @@ pub struct Control {
     pub counters: KernelCounters,
     /// Whether containerd answers.
     pub containerd: Arc<AtomicBool>,
+    /// Puts segments into service.
+    pub deployer: Arc<Deployer>,
     /// Asks the agent to end.
     pub stop: mpsc::Sender<()>,
     /// When the agent started.
@@ -58,11 +64,11 @@ async fn ask<M, T>(
 
 impl Control {
     fn name(&self, segment: usize) -> String {
-        self.config.segments[segment].name.clone()
+        self.segments.name(segment)
     }
 
     fn segment(&self, index: usize, weave: &driver::View, totals: &learn::Totals) -> v1::SegmentStatus {
-        let segment = &self.config.segments[index];
+        let segment = self.segments.get(index);
         let of_segment = |instance: &&Instance| instance.segment == index;
         let trouble = &weave.trouble[index];
         let [warm, hit, late, cold, failed, pass] = totals.requests;
@@ -99,6 +105,7 @@ impl Control {
             Origin::Demand => "demand",
             Origin::Forecast => "forecast",
             Origin::Adopted => "adopted",
+            Origin::Deploy => "deploy",
         };
         v1::InstanceStatus {
             name: instance.name.clone(),
@@ -134,7 +141,10 @@ impl v1::weft_server::Weft for Control {
         let weave = ask(&self.weave, driver::Message::Look).await?;
         let learn = ask(&self.learn, learn::Message::Look).await?;
         let predict = ask(&self.predict, predict::Message::Look).await?;
-        let totals = learn.totals.iter().enumerate();
+        let all = self.segments.all();
+        // A segment that came since the stages were asked is shown the next time.
+        let live = |index: &usize| all[*index].live && *index < weave.trouble.len();
+        let totals = learn.totals.iter().enumerate().filter(|(index, _)| live(index));
         Ok(Response::new(v1::StatusReply {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_ms: self.began.elapsed().as_millis() as u64,
@@ -205,11 +215,12 @@ impl v1::weft_server::Weft for Control {
         request: Request<v1::ProfileRequest>,
     ) -> Result<Response<v1::ProfileReply>, Status> {
         let wanted = &request.get_ref().segment;
-        let named =
-            |(_, segment): &(usize, &crate::config::Segment)| wanted.is_empty() || segment.name == *wanted;
-        let segments: Vec<_> = self.config.segments.iter().enumerate().filter(named).collect();
+        let all = self.segments.all();
+        let live = || all.iter().enumerate().filter(|(_, served)| served.live);
+        let named = |(_, served): &(usize, &Served)| wanted.is_empty() || served.segment.name == *wanted;
+        let segments: Vec<_> = live().filter(named).collect();
         if segments.is_empty() {
-            let known: Vec<_> = self.config.segments.iter().map(|segment| segment.name.as_str()).collect();
+            let known: Vec<_> = live().map(|(_, served)| served.segment.name.as_str()).collect();
             let known = known.join(", ");
             return Err(Status::not_found(format!(
                 "there is no segment `{wanted}`; this agent serves: {known}"
@@ -232,6 +243,15 @@ impl v1::weft_server::Weft for Control {
             Ok(v1::Line { json })
         });
         Ok(Response::new(Box::pin(lines)))
+    }
+
+    type DeployStream = super::deploy::Steps;
+
+    async fn deploy(
+        &self,
+        request: Request<Streaming<v1::DeployPart>>,
+    ) -> Result<Response<Self::DeployStream>, Status> {
+        super::deploy::deploy(self.deployer.clone(), request.into_inner()).await.map(Response::new)
     }
 
     async fn drain(&self, _: Request<v1::DrainRequest>) -> Result<Response<v1::DrainReply>, Status> {

@@ -142,6 +142,14 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Books for further segments, up to so many; those that there are stay.
+    pub fn grow(&mut self, segments: usize) {
+        let count = segments.max(self.totals.len());
+        self.reactive_until_ms.resize(count, 0);
+        self.cold_ms.resize(count, COLD_GUESS_MS);
+        self.totals.resize(count, Totals::default());
+    }
+
     /// Empty books for so many segments.
     pub fn new(segments: usize, keep_alive_ms: u64) -> Self {
         Self {

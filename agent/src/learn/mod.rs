@@ -23,6 +23,7 @@ pub use ledger::{Ledger, Lesson, Outcome, Totals, Verdict, Way};
 use crate::capture::{Container, Event, Target};
 use crate::clock::Clock;
 use crate::metrics;
+use crate::segments::Segments;
 use crate::weave::{Admission, Forecast, Input, Note, driver};
 
 /// Messages that wait for this stage.
@@ -73,6 +74,7 @@ pub struct View {
 
 /// The stage.
 pub struct Learn {
+    segments: Arc<Segments>,
     names: Vec<String>,
     epoch: String,
     ledger: Ledger,
@@ -88,9 +90,9 @@ pub struct Learn {
 }
 
 impl Learn {
-    /// A stage for the segments of these names.
+    /// A stage for these segments.
     pub fn new(
-        names: Vec<String>,
+        segments: Arc<Segments>,
         epoch: String,
         keep_alive_ms: u64,
         journal: Journal,
@@ -98,8 +100,9 @@ impl Learn {
         clock: Clock,
     ) -> Self {
         Self {
-            ledger: Ledger::new(names.len(), keep_alive_ms),
-            names,
+            ledger: Ledger::new(0, keep_alive_ms),
+            segments,
+            names: Vec::new(),
             epoch,
             journal,
             weave,
@@ -128,6 +131,7 @@ impl Learn {
     }
 
     fn take(&mut self, message: Message) {
+        self.meet();
         match message {
             Message::Note(note, now_ms) => self.note(&note, now_ms),
             Message::Arrived(arrival, at_ms) => match self.requests.pop(&arrival.from) {
@@ -142,6 +146,13 @@ impl Learn {
                 let _ = reply.send(View { totals: self.ledger.totals().to_vec(), forecasts });
             }
         }
+    }
+
+    /// Opens books for the segments that were deployed since the last message.
+    fn meet(&mut self) {
+        let all = self.segments.all();
+        self.names.extend(all.iter().skip(self.names.len()).map(|served| served.segment.name.clone()));
+        self.ledger.grow(all.len());
     }
 
     fn seen(&mut self, event: Box<Event>) {

@@ -17,20 +17,23 @@ pub struct Identities {
 impl Identities {
     /// Numbers for these names, which differ.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let (mut known, mut ids, mut segments) = (Vec::new(), Vec::new(), HashMap::new());
-        for (index, name) in names.into_iter().enumerate() {
-            let mut hasher = siphasher::sip::SipHasher13::new();
-            hasher.write(name.as_bytes());
-            let mut id = SegmentId(hasher.finish() as u32);
-            // Two of a thousand names meet once in ten thousand nodes; the later one then moves on.
-            while segments.contains_key(&id) {
-                id = SegmentId(id.0.wrapping_add(1));
-            }
-            known.push(name.to_owned());
-            ids.push(id);
-            segments.insert(id, index);
+        let mut identities = Self { names: Vec::new(), ids: Vec::new(), segments: HashMap::new() };
+        names.into_iter().for_each(|name| identities.add(name));
+        identities
+    }
+
+    /// A number for one more name.
+    pub fn add(&mut self, name: &str) {
+        let mut hasher = siphasher::sip::SipHasher13::new();
+        hasher.write(name.as_bytes());
+        let mut id = SegmentId(hasher.finish() as u32);
+        // Two of a thousand names meet once in ten thousand nodes; the later one then moves on.
+        while self.segments.contains_key(&id) {
+            id = SegmentId(id.0.wrapping_add(1));
         }
-        Self { names: known, ids, segments }
+        self.segments.insert(id, self.names.len());
+        self.names.push(name.to_owned());
+        self.ids.push(id);
     }
 
     /// How many segments there are.

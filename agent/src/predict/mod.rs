@@ -20,6 +20,7 @@ use crate::capture::{Container, Containers, Event, pattern};
 use crate::clock::Clock;
 use crate::learn::store::{Item, Store};
 use crate::learn::trainer::Current;
+use crate::segments::Segments;
 use crate::weave::{Asker, Forecast, Input, Step, driver};
 use crate::{learn, metrics};
 
@@ -59,6 +60,7 @@ pub struct View {
 /// The stage.
 pub struct Predict {
     history: History,
+    segments: Arc<Segments>,
     identities: Identities,
     model: watch::Receiver<Current>,
     containers: Arc<Containers>,
@@ -86,7 +88,7 @@ pub struct Outlets {
 impl Predict {
     /// A stage with the stored history, or an empty one where there is none that can be read.
     pub fn new(
-        identities: Identities,
+        segments: Arc<Segments>,
         model: watch::Receiver<Current>,
         containers: Arc<Containers>,
         store: Arc<Store>,
@@ -103,9 +105,11 @@ impl Predict {
             }
         };
         let Outlets { weave, learn, lessons } = outlets;
-        let shares = vec![None; identities.len()];
+        let identities = Identities::new([]);
+        let shares = Vec::new();
         Self {
             history,
+            segments,
             identities,
             model,
             containers,
@@ -145,6 +149,7 @@ impl Predict {
 
     fn seen(&mut self, event: &Event) {
         let Some(segment) = event.segment() else { return };
+        self.meet();
         let began = Instant::now();
         let at_ms = event.at_ms as u64;
         let id = self.identities.id(segment);
@@ -168,6 +173,13 @@ impl Predict {
         }
         self.forecast(Trigger { principal: Some(principal), segment: id, at_ms }, segment);
         metrics::event(began.elapsed());
+    }
+
+    /// Knows the segments that were deployed since the last request.
+    fn meet(&mut self) {
+        let all = self.segments.all();
+        all.iter().skip(self.identities.len()).for_each(|new| self.identities.add(&new.segment.name));
+        self.shares.resize(all.len(), None);
     }
 
     fn forecast(&mut self, trigger: Trigger, segment: usize) {

@@ -13,10 +13,10 @@
 //! running program's root. All five are named after the instance, so what a cut-off creation has left is found.
 //!
 //! Standard output and error go nowhere: a pipe would block the program when nobody reads, a file grows.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use containerd_client::services::v1::container::Runtime as ShimRuntime;
 use containerd_client::services::v1::snapshots::{PrepareSnapshotRequest, RemoveSnapshotRequest};
@@ -35,6 +35,7 @@ use tokio::time::sleep;
 
 use self::call::{ANSWER_BYTES_MAX, Door, Failure, Purpose, or_absent};
 use self::images::Images;
+use self::laps::Clock;
 use self::shim::Shims;
 use super::{
     Adopted, Cgroup, CgroupTree, Created, ImageInfo, ImageRef, InstanceId, InstanceSpec, InstanceState,
@@ -45,12 +46,17 @@ use crate::clock::timed;
 mod call;
 mod events;
 mod images;
+mod import;
+mod laps;
 mod layers;
+mod sandbox;
 mod shim;
 mod spec;
 
 pub use self::layers::{LayerMount, Layers};
 pub(super) use self::spec::{arguments, environment, user};
+pub use import::{Imported, Launch, LayerFile, NewImage};
+pub use sandbox::{Access, Bind, Sandbox, SandboxSpec};
 
 /// The shim containerd starts for each instance.
 const SHIM: &str = "io.containerd.runc.v2";
@@ -90,6 +96,8 @@ pub struct Containerd {
     door: Door,
     images: Images,
     cgroups: CgroupTree,
+    /// Sandboxes of this agent, which are no instances.
+    sandboxes: Mutex<HashSet<InstanceId>>,
 }
 
 /// An instance that has its lease, snapshot and container, and no task.
@@ -133,7 +141,7 @@ impl Containerd {
         let door =
             door.map_err(|source| ConnectError::Address { address: config.address.clone(), source })?;
         let images = Images::new(door.clone(), config.snapshotter.clone());
-        Ok(Self { config, door, images, cgroups: CgroupTree::detect()? })
+        Ok(Self { config, door, images, cgroups: CgroupTree::detect()?, sandboxes: Mutex::default() })
     }
 
     /// Takes away what all instances shared, once the last is gone.
@@ -232,10 +240,19 @@ impl Containerd {
     async fn create_container(&self, spec: &InstanceSpec, image: &ImageInfo) -> Result<(), RuntimeError> {
         let broken = |fault| RuntimeError::ImageBroken { image: spec.recipe.image.clone(), fault };
         let runtime_spec = spec::runtime_spec(spec, image, &self.config.cgroup_parent).map_err(broken)?;
+        self.create_record(spec, labels(spec, image), &runtime_spec).await
+    }
+
+    async fn create_record(
+        &self,
+        spec: &InstanceSpec,
+        labels: HashMap<String, String>,
+        runtime_spec: &serde_json::Value,
+    ) -> Result<(), RuntimeError> {
         let id = spec.id.as_str();
         let container = Container {
             id: id.to_owned(),
-            labels: labels(spec, image),
+            labels,
             image: spec.recipe.image.to_string(),
             runtime: Some(ShimRuntime { name: SHIM.to_owned(), options: self.shim_options() }),
             spec: Some(Any {
@@ -272,6 +289,10 @@ impl Containerd {
             self.door.request(WaitRequest { container_id: container_id.clone(), ..Default::default() });
         or_absent(self.door.call(Purpose::task("await the end of", id), tasks.wait(wait)).await)?;
         self.delete_task(id).await
+    }
+
+    fn sandboxes(&self) -> MutexGuard<'_, HashSet<InstanceId>> {
+        self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shims(&self) -> Shims<'_> {
@@ -425,6 +446,8 @@ impl Runtime for Containerd {
                 known.extend(self.adopted(Container { labels, ..Default::default() }, None));
             }
         }
+        let sandboxes = self.sandboxes();
+        known.retain(|adopted| !sandboxes.contains(&adopted.id));
         Ok(known)
     }
 
@@ -475,23 +498,5 @@ fn state_of(status: Status) -> InstanceState {
         Status::Running => InstanceState::Running,
         Status::Paused | Status::Pausing => InstanceState::Paused,
         Status::Unknown | Status::Stopped => InstanceState::Stopped,
-    }
-}
-
-/// Measures steps that follow each other.
-struct Clock {
-    last: Instant,
-    laps: Vec<(Phase, Duration)>,
-}
-
-impl Clock {
-    fn after<const STEPS: usize>(laps: [(Phase, Duration); STEPS]) -> Self {
-        Self { last: Instant::now(), laps: laps.into() }
-    }
-
-    fn lap(&mut self, phase: Phase) {
-        let now = Instant::now();
-        self.laps.push((phase, now - self.last));
-        self.last = now;
     }
 }

@@ -64,7 +64,6 @@ mod vm;
 pub use self::error::VmError;
 pub use self::hold::HELD_MAX;
 pub use self::machine::Accelerator;
-pub use self::shape::{Snapshots, VmSegment};
 pub use crate::config::Acceleration;
 
 /// Signals that wait for a reader.
@@ -97,8 +96,6 @@ pub struct QemuConfig {
     pub prefix_len: u8,
     /// Under which namespace events are told.
     pub namespace: String,
-    /// What the profile of each segment says that runs in VMs.
-    pub segments: HashMap<String, VmSegment>,
 }
 
 /// What a guest says, for whoever waits for its instance.
@@ -156,7 +153,7 @@ struct Books {
 #[derive(Debug)]
 struct Plan {
     record: Record,
-    segment: VmSegment,
+    machine: super::Machine,
     shape: VmShape,
     program: Program,
     hostname: String,
@@ -179,13 +176,6 @@ pub struct Prepared {
     id: InstanceId,
     plan: Plan,
     phases: Vec<(Phase, std::time::Duration)>,
-}
-
-impl Prepared {
-    /// Whose it is.
-    pub fn id(&self) -> &InstanceId {
-        &self.id
-    }
 }
 
 impl Qemu {
@@ -224,14 +214,14 @@ impl Qemu {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Whether a segment runs in VMs.
-    pub fn runs(&self, segment: &str) -> bool {
-        self.0.config.segments.contains_key(segment)
+    /// Whether an instance is a VM that this agent made or took over.
+    pub fn has_made(&self, id: &InstanceId) -> bool {
+        self.0.books().instances.contains_key(id)
     }
 
-    /// Whether an instance is a VM, made by this agent or by an earlier one.
+    /// Whether an instance is a VM, also one that only an earlier agent knew.
     pub fn has(&self, id: &InstanceId) -> bool {
-        self.0.books().instances.contains_key(id) || self.0.folder_of(id).is_some()
+        self.has_made(id) || self.0.folder_of(id).is_some()
     }
 
     /// All VMs that are instances and live, as a list of events names them.
@@ -242,11 +232,6 @@ impl Qemu {
     /// What the guests say; the first caller gets it.
     pub fn signals(&self) -> Option<mpsc::Receiver<VmSignal>> {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Connections that are open to the instance in a cgroup, as its guest says; `None` of one that is no VM.
-    pub fn open_connections(&self, cgroup_id: u64) -> Option<u32> {
-        self.0.books().open.get(&cgroup_id).copied()
     }
 
     /// What executes guests here; a trial boot finds it out where nobody has asked before.
@@ -266,6 +251,8 @@ impl Qemu {
             }
         }
         self.0.host.cgroups.leave(&self.0.host.cgroup_parent);
+        // Where instances stay, so does the folder.
+        let _ = std::fs::remove_dir(&self.0.config.directory);
     }
 
     fn failed(operation: &'static str, subject: impl ToString) -> impl FnOnce(VmError) -> RuntimeError {
@@ -402,6 +389,10 @@ impl Runtime for Qemu {
 
     fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {
         self.0.host.cgroups.ran_out_of_memory(cgroup)
+    }
+
+    fn open_connections(&self, cgroup: &Cgroup) -> Option<u32> {
+        self.0.books().open.get(&cgroup.id).copied()
     }
 
     fn lives(&self, cgroup: &Cgroup) -> bool {

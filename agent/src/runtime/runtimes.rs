@@ -14,7 +14,7 @@ use super::{
 /// Both runtimes of a node.
 pub struct Runtimes {
     containers: Arc<Containerd>,
-    vms: Option<Qemu>,
+    vms: Qemu,
 }
 
 /// A prepared instance of either kind.
@@ -26,24 +26,14 @@ pub enum Prepared {
 }
 
 impl Runtimes {
-    /// Without VMs where no segment runs in one.
-    pub fn new(containers: Arc<Containerd>, vms: Option<Qemu>) -> Self {
+    /// Both as one.
+    pub fn new(containers: Arc<Containerd>, vms: Qemu) -> Self {
         Self { containers, vms }
     }
 
-    /// The VMs, if a segment runs in one.
-    pub fn vms(&self) -> Option<&Qemu> {
-        self.vms.as_ref()
-    }
-
-    /// The VMs, if this segment runs in them.
-    fn vms_of(&self, segment: &str) -> Option<&Qemu> {
-        self.vms.as_ref().filter(|vms| vms.runs(segment))
-    }
-
-    /// The VMs, if this instance is one of them.
-    fn vms_with(&self, id: &InstanceId) -> Option<&Qemu> {
-        self.vms.as_ref().filter(|vms| vms.has(id))
+    /// The VMs.
+    pub fn vms(&self) -> &Qemu {
+        &self.vms
     }
 }
 
@@ -59,54 +49,35 @@ impl Runtime for Runtimes {
     }
 
     async fn prepare(&self, spec: &InstanceSpec) -> Result<Prepared, RuntimeError> {
-        match self.vms_of(&spec.segment) {
-            Some(vms) => vms.prepare(spec).await.map(|prepared| Prepared::Vm(Box::new(prepared))),
+        match spec.recipe.machine {
+            Some(_) => self.vms.prepare(spec).await.map(|prepared| Prepared::Vm(Box::new(prepared))),
             None => self.containers.prepare(spec).await.map(Prepared::Container),
         }
     }
 
     async fn create(&self, prepared: Prepared) -> Result<Created, RuntimeError> {
-        match (prepared, &self.vms) {
-            (Prepared::Container(prepared), _) => self.containers.create(prepared).await,
-            (Prepared::Vm(prepared), Some(vms)) => vms.create(*prepared).await,
-            (Prepared::Vm(prepared), None) => {
-                let id = prepared.id().clone();
-                Err(RuntimeError::InstanceAbsent { operation: "create", id })
-            }
+        match prepared {
+            Prepared::Container(prepared) => self.containers.create(prepared).await,
+            Prepared::Vm(prepared) => self.vms.create(*prepared).await,
         }
     }
 
     async fn start(&self, id: &InstanceId) -> Result<(), RuntimeError> {
-        match self.vms_with(id) {
-            Some(vms) => vms.start(id).await,
-            None => self.containers.start(id).await,
-        }
+        if self.vms.has_made(id) { self.vms.start(id).await } else { self.containers.start(id).await }
     }
 
     async fn remove(&self, id: &InstanceId) -> Result<(), RuntimeError> {
-        match self.vms_with(id) {
-            Some(vms) => vms.remove(id).await,
-            None => self.containers.remove(id).await,
-        }
+        if self.vms.has(id) { self.vms.remove(id).await } else { self.containers.remove(id).await }
     }
 
     async fn list(&self) -> Result<Vec<Adopted>, RuntimeError> {
         let mut known = self.containers.list().await?;
-        if let Some(vms) = &self.vms {
-            // A container whose segment runs in VMs by now is not what would be made.
-            for adopted in known.iter_mut().filter(|adopted| vms.runs(&adopted.segment)) {
-                adopted.made_from.clear();
-            }
-            known.extend(vms.list().await?);
-        }
+        known.extend(self.vms.list().await?);
         Ok(known)
     }
 
     fn events(&self) -> mpsc::Receiver<RuntimeEvent> {
-        match &self.vms {
-            Some(vms) => merged(self.containers.events(), vms.events(), vms.clone()),
-            None => self.containers.events(),
-        }
+        merged(self.containers.events(), self.vms.events(), self.vms.clone())
     }
 
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError> {
@@ -115,6 +86,10 @@ impl Runtime for Runtimes {
 
     fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {
         self.containers.ran_out_of_memory(cgroup)
+    }
+
+    fn open_connections(&self, cgroup: &Cgroup) -> Option<u32> {
+        self.vms.open_connections(cgroup)
     }
 
     fn lives(&self, cgroup: &Cgroup) -> bool {

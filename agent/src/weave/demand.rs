@@ -38,9 +38,10 @@ impl Weaver {
         let stands =
             |i: &Instance| i.segment == segment && (i.is_open() || i.state == InstanceState::Draining);
         let found = if self.instances.values().any(stands) { Found::Ready } else { Found::Nothing };
-        let Some(queue) = self.waiting.get_mut(segment) else {
+        if !self.deployments.serves(segment) {
             return self.refuse(waiter, "there is no such segment".into(), COME_AGAIN_MS);
-        };
+        }
+        let queue = &mut self.waiting[segment];
         if queue.len() >= WAITERS_MAX {
             return self.refuse(waiter, "too many requests wait for an instance".into(), COME_AGAIN_MS);
         }
@@ -118,9 +119,13 @@ impl Weaver {
     /// A draining instance that nobody has begun to remove is as good as a new one.
     pub(super) fn revive(&mut self, segment: usize, cause: &'static str) -> Option<u64> {
         let concurrency = self.rules.segments[segment].concurrency;
+        let version = self.deployments.version(segment);
         let found = self.instances.values_mut().find(|instance| {
             let draining = instance.state == InstanceState::Draining;
-            instance.segment == segment && draining && instance.open < concurrency
+            instance.segment == segment
+                && draining
+                && instance.version == version
+                && instance.open < concurrency
         });
         let instance = found?;
         let used = instance.used_ms.is_some();
@@ -131,7 +136,11 @@ impl Weaver {
     }
 
     pub(super) fn creating(&self, segment: usize) -> usize {
-        self.instances.values().filter(|i| i.segment == segment && i.state == InstanceState::Creating).count()
+        let version = self.deployments.version(segment);
+        let being_made = |i: &&Instance| {
+            i.segment == segment && i.version == version && i.state == InstanceState::Creating
+        };
+        self.instances.values().filter(being_made).count()
     }
 
     pub(super) fn admit(&mut self, waiter: u64, number: u64, found: Found, now_ms: u64) {
@@ -181,7 +190,7 @@ impl Weaver {
 
     /// A request needs room: what was made ahead of demand and nobody has used yields, least worthy first. One that
     /// listens drains like any other, since somebody may have connected to it just now; the request does not wait.
-    fn make_room(&mut self, segment: usize, now_ms: u64) {
+    pub(super) fn make_room(&mut self, segment: usize, now_ms: u64) {
         while self.is_crowded(segment) {
             let Some(number) = self.least_worthy() else { return };
             match self.instances[&number].state {

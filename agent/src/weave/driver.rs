@@ -14,14 +14,18 @@ use tokio::task::JoinSet;
 
 use super::make::{Unmade, clear, make, watch};
 use super::network::Network;
-use super::{Action, Admission, Input, Instance, InstanceState, Note, Reading, Refusal, Weaver, inherited};
+use super::{
+    Action, Admission, Input, Instance, InstanceState, Note, Reading, Refusal, SegmentRules, Version, Weaver,
+    inherited,
+};
 use crate::capture::{Containers, Ending};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::Segment;
 use crate::kernel::{Connections, RouteTable};
 use crate::learn;
 use crate::metrics;
 use crate::runtime::{Cgroup, ExitCause, InstanceId, Runtime};
+use crate::segments::{Segments, Served};
 
 /// Messages that wait for the driver.
 pub const MESSAGES_MAX: usize = 4096;
@@ -45,12 +49,27 @@ pub enum Message {
         /// Where the answer goes; dropping the other end withdraws the demand.
         reply: oneshot::Sender<Result<Admission, Refusal>>,
     },
+    /// A version of a segment is to be served; the answer comes when it is, or why it is not.
+    Deploy(Deploy),
     /// These stand from before; nothing is made until it is known what does.
     Adopt(Vec<Found>),
     /// Somebody wants to see everything.
     Look(oneshot::Sender<View>),
     /// Remove everything; the answer comes when nothing is left.
     Drain(oneshot::Sender<()>),
+}
+
+/// A version of a segment, and who waits for it.
+#[derive(Debug)]
+pub struct Deploy {
+    /// Its index, reserved for it.
+    pub index: usize,
+    /// The version.
+    pub segment: Arc<Segment>,
+    /// Where its misses go.
+    pub activator: Option<SocketAddr>,
+    /// The answer.
+    pub reply: oneshot::Sender<Result<(), String>>,
 }
 
 /// A picture of the weaver for those who ask.
@@ -74,8 +93,8 @@ pub struct View {
 
 /// What the driver works with.
 pub struct Tools<R> {
-    /// The configuration.
-    pub config: Arc<Config>,
+    /// What is served.
+    pub segments: Arc<Segments>,
     /// Makes and removes containers.
     pub runtime: Arc<R>,
     /// Makes and removes their networks.
@@ -105,6 +124,7 @@ pub struct Driver<R> {
     created_inbox: mpsc::Receiver<Report>,
     waiters: HashMap<u64, oneshot::Sender<Result<Admission, Refusal>>>,
     next_waiter: u64,
+    deploys: HashMap<usize, Deploy>,
     standing: HashMap<u64, Standing>,
     /// Cgroups and ports that listened before the creation was reported.
     early: HashMap<(u64, u16), Instant>,
@@ -163,6 +183,7 @@ impl<R: Runtime> Driver<R> {
             created_inbox,
             waiters: HashMap::new(),
             next_waiter: 1,
+            deploys: HashMap::new(),
             standing: HashMap::new(),
             early: HashMap::new(),
             drained: Vec::new(),
@@ -224,6 +245,7 @@ impl<R: Runtime> Driver<R> {
                 self.waiters.insert(waiter, reply);
                 self.feed(Input::Demand { waiter, segment });
             }
+            Message::Deploy(deploy) => self.deploy(deploy),
             Message::Adopt(found) => found.into_iter().for_each(|found| self.adopt(found)),
             Message::Look(reply) => drop(reply.send(self.view())),
             Message::Drain(done) => {
@@ -231,6 +253,26 @@ impl<R: Runtime> Driver<R> {
                 self.feed(Input::Drain);
             }
         }
+    }
+
+    fn deploy(&mut self, deploy: Deploy) {
+        let (segment, rules) = (deploy.index, SegmentRules::of(&deploy.segment, deploy.activator));
+        if self.deploys.contains_key(&segment) {
+            // Whoever asked may have left.
+            return drop(deploy.reply.send(Err("another version of it is being deployed".into())));
+        }
+        self.deploys.insert(segment, deploy);
+        self.feed(Input::Deploy { segment, rules });
+    }
+
+    fn deployed(&mut self, segment: usize, verdict: Result<(), String>) {
+        let Some(deploy) = self.deploys.remove(&segment) else { return };
+        if verdict.is_ok() {
+            let (segment, activator) = (deploy.segment, deploy.activator);
+            self.tools.segments.put(deploy.index, Served { segment, activator, live: true });
+        }
+        // Whoever asked may have left; the version is served all the same.
+        let _ = deploy.reply.send(verdict);
     }
 
     fn view(&self) -> View {
@@ -256,7 +298,15 @@ impl<R: Runtime> Driver<R> {
 
     fn apply(&mut self, action: Action, now_ms: u64) {
         match action {
-            Action::Create { instance, name, segment, graph } => self.create(instance, &name, segment, graph),
+            Action::Create { instance, name, segment, graph, version } => {
+                let rules = match version {
+                    Version::Next => self.deploys.get(&segment).map(|deploy| deploy.segment.clone()),
+                    Version::Current => None,
+                };
+                let rules = rules.unwrap_or_else(|| self.tools.segments.get(segment));
+                self.create(instance, &name, segment, rules, graph);
+            }
+            Action::Deployed { segment, verdict } => self.deployed(segment, verdict),
             Action::Remove { instance } => self.remove(instance),
             Action::SetRoute(route) => {
                 let key = crate::kernel::RouteKey { caller: route.key.caller, dial: route.key.dial };
@@ -288,7 +338,7 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
-    fn create(&mut self, instance: u64, name: &str, segment: usize, graph: Option<u64>) {
+    fn create(&mut self, instance: u64, name: &str, segment: usize, rules: Arc<Segment>, graph: Option<u64>) {
         let name = match InstanceId::new(name) {
             Ok(name) => name,
             Err(error) => {
@@ -311,7 +361,7 @@ impl<R: Runtime> Driver<R> {
         self.reports.spawn(async move {
             let _making = making.lock().await;
             let graph = graph.map(|graph| graph.to_string());
-            match make(&tools, instance, &name, segment, graph, created).await {
+            match make(&tools, instance, &name, (segment, &rules), graph, created).await {
                 Ok(()) => Report::Started,
                 Err(Unmade::Failed(cause)) => Report::Failed { instance, cause },
                 Err(Unmade::Lost(cause)) => Report::Lost { instance, cause },
@@ -379,9 +429,9 @@ impl<R: Runtime> Driver<R> {
             |standing: &Standing| standing.cgroup.as_ref().is_some_and(|cgroup| cgroup.id == cgroup_id);
         match self.standing.iter().find(|(_, standing)| of_cgroup(standing)).map(|(number, _)| *number) {
             Some(instance) => {
-                let segment = self.weaver.instances.get(&instance).map(|instance| instance.segment);
+                let address = self.weaver.instances.get(&instance).and_then(|instance| instance.address);
                 // A program may listen on other ports too; only the segment's own means that it can be asked.
-                if segment.is_some_and(|segment| self.tools.config.segments[segment].port == port) {
+                if address.is_some_and(|address| address.port() == port) {
                     self.feed(Input::Listening { instance });
                 }
             }
@@ -442,7 +492,8 @@ impl<R: Runtime> Driver<R> {
             {
                 standing.inherited = inherited::connections(pid, address.port());
             }
-            let open = connected.open.max(standing.inherited);
+            let open = self.tools.runtime.open_connections(cgroup).unwrap_or(connected.open);
+            let open = open.max(standing.inherited);
             let known = of_weaver.memory_bytes;
             let memory_bytes = if known == 0 || slow {
                 self.tools.runtime.usage(cgroup).map_or(known, |usage| usage.memory_bytes)

@@ -37,6 +37,8 @@ impl Weaver {
         let Some(instance) = living else { return Retired::Before };
         instance.state = InstanceState::Gone;
         let (segment, used) = (instance.segment, instance.used_ms.is_some());
+        self.give_up_version(number, cause);
+        let Some(instance) = self.instances.get_mut(&number) else { return Retired::Before };
         let idle_mb_s = instance.take_idle_mb_s(now_ms);
         self.note_instance(number, cause);
         self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used }));

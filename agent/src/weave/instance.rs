@@ -39,6 +39,8 @@ pub enum Origin {
     Forecast,
     /// It stood when the agent came.
     Adopted,
+    /// It shows that a version of its segment can be served.
+    Deploy,
 }
 
 /// One container.
@@ -72,6 +74,8 @@ pub struct Instance {
     pub cgroup_id: Option<u64>,
     /// Where it answers, once it has a task.
     pub address: Option<SocketAddr>,
+    /// Which version of its segment it is of, counted from the agent's start.
+    pub(super) version: u64,
     /// Whether it has served or stood for a while; its end is no fault then.
     pub(super) proven: bool,
     /// Idle cost so far, in byte-milliseconds.
@@ -80,7 +84,14 @@ pub struct Instance {
 }
 
 impl Instance {
-    pub(super) fn new(number: u64, name: String, segment: usize, origin: Origin, now_ms: u64) -> Self {
+    pub(super) fn new(
+        number: u64,
+        name: String,
+        segment: usize,
+        version: u64,
+        origin: Origin,
+        now_ms: u64,
+    ) -> Self {
         Self {
             number,
             name,
@@ -96,6 +107,7 @@ impl Instance {
             memory_bytes: 0,
             cgroup_id: None,
             address: None,
+            version,
             proven: false,
             idle_byte_ms: 0.0,
             metered_ms: now_ms,

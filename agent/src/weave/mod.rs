@@ -6,6 +6,7 @@
 //! instance:  creating ──listens──► ready ──first use──► serving ──idle──► draining ──no connection──► gone
 //!            ready ──nobody came in time──► draining ──somebody came after all──► ready or serving
 //!            any ──failed──► gone
+//! segment:   (deployed) ──its first instance listens──► served ──a version's first instance listens──► served anew
 //! graph:     planned ──first instance──► weaving ◄──a step joins──► ready ──first use──► serving
 //!            any ──all steps used or over──► draining ──► gone
 //! ```
@@ -14,6 +15,7 @@
 
 pub mod adopt;
 mod demand;
+mod deploy;
 pub mod driver;
 mod expire;
 mod graph;
@@ -139,6 +141,13 @@ pub enum Input {
         /// Its cgroup2 id.
         cgroup_id: u64,
     },
+    /// A version of a segment is to be served: once an instance of it listens, it takes the place of what was served.
+    Deploy {
+        /// Its index; the next one for a segment that is new.
+        segment: usize,
+        /// What holds for the version.
+        rules: SegmentRules,
+    },
     /// Open connections and memory of instances, as the kernel counts them; also the beat of the clock. Nothing that has
     /// listened is removed without it.
     Tick(Vec<Reading>),
@@ -170,6 +179,15 @@ pub enum Action {
         segment: usize,
         /// The graph that it is made for.
         graph: Option<u64>,
+        /// Which version of the segment it is of.
+        version: Version,
+    },
+    /// A version is served from now on, or is not: what was served before is served still.
+    Deployed {
+        /// Its segment.
+        segment: usize,
+        /// Why not.
+        verdict: Result<(), String>,
     },
     /// Kill it and remove all that belongs to it.
     Remove {
@@ -189,6 +207,15 @@ pub enum Action {
     },
     /// For learning and for those who watch.
     Note(Note),
+}
+
+/// Which version of a segment an instance is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// The one that is served.
+    Current,
+    /// The one that is being deployed.
+    Next,
 }
 
 /// Where a waiting request goes.

@@ -22,7 +22,8 @@ use std::thread;
 
 use futures::{Future, StreamExt};
 use rtnetlink::packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoVeth, LinkAttribute, LinkMessage,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo,
+    LinkMessage,
 };
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use rustix::io::{DupFlags, Errno, dup3};
@@ -107,6 +108,12 @@ pub enum NetworkError {
         /// Which one.
         id: InstanceId,
     },
+    /// The configured bridge is a link of another kind.
+    #[error("`{name}` is no bridge. Name a bridge, or one that is not there yet: weft makes it")]
+    NoBridge {
+        /// As configured.
+        name: String,
+    },
     /// An adopted address is not of this subnet, or belongs to two instances.
     #[error("instance `{id}` cannot keep {ip}: it is outside the subnet or taken")]
     Address {
@@ -143,7 +150,10 @@ enum BridgeOwner {
     /// weft made it, this agent or an earlier one.
     Weft,
     /// It was there; it stays.
-    Other,
+    Other {
+        /// Whether weft gave it the gateway's address, and takes it away again.
+        address_is_ours: bool,
+    },
 }
 
 /// The bridge and who is attached to it.
@@ -306,15 +316,35 @@ impl Network {
         Ok(())
     }
 
-    /// Removes the bridge, if it is weft's own and nothing is attached.
+    /// Removes the bridge, if it is weft's own and nothing is attached; from another's, what weft gave it.
     ///
     /// # Errors
     /// What the kernel said.
     pub async fn close(self) -> Result<(), NetworkError> {
-        if self.owner == BridgeOwner::Other || !self.leases().by_instance.is_empty() {
+        if !self.leases().by_instance.is_empty() {
             return Ok(());
         }
-        delete_link(&self.handle, &self.config.bridge).await
+        match self.owner {
+            BridgeOwner::Weft => delete_link(&self.handle, &self.config.bridge).await,
+            BridgeOwner::Other { address_is_ours: true } => self.take_address_back().await,
+            BridgeOwner::Other { address_is_ours: false } => Ok(()),
+        }
+    }
+
+    async fn take_address_back(&self) -> Result<(), NetworkError> {
+        let gateway = IpAddr::V4(self.config.gateway());
+        let addresses = self.handle.address().get().set_link_index_filter(self.bridge_index);
+        let mut found = std::pin::pin!(addresses.set_address_filter(gateway).execute());
+        let failed = |source| NetworkError::Netlink {
+            operation: "find the gateway's address of",
+            subject: self.config.bridge.clone(),
+            source,
+        };
+        while let Some(address) = found.next().await.transpose().map_err(failed)? {
+            let remove = self.handle.address().del(address).execute();
+            netlink("take the gateway's address from", &self.config.bridge, remove).await?;
+        }
+        Ok(())
     }
 
     fn leases(&self) -> MutexGuard<'_, Leases> {
@@ -357,7 +387,9 @@ async fn open_bridge(handle: &Handle, config: &NetworkConfig) -> Result<(u32, Br
     // An agent that was killed left its bridge; it is known by the address that only weft gives.
     let mac = LinkAttribute::Address(mac_of(config.gateway()));
     let is_ours = found.as_ref().is_none_or(|link| link.attributes.contains(&mac));
-    let owner = if is_ours { BridgeOwner::Weft } else { BridgeOwner::Other };
+    if found.as_ref().is_some_and(|link| !is_bridge(link)) {
+        return Err(NetworkError::NoBridge { name: name.clone() });
+    }
     if found.is_none() {
         // A bridge without an address of its own takes the lowest of its ports', which come and go: neighbours
         // would send to an address that is no longer there.
@@ -372,10 +404,21 @@ async fn open_bridge(handle: &Handle, config: &NetworkConfig) -> Result<(u32, Br
     let missing = || namespace("find the bridge", name, io::ErrorKind::NotFound.into());
     let index = found.ok_or_else(missing)?.header.index;
     let address = handle.address().add(index, IpAddr::V4(config.gateway()), config.prefix_len);
-    match netlink("give the gateway's address to", name, address.execute()).await {
-        Err(error) if errno(&error) != Some(Errno::EXIST) => Err(error),
-        _ => Ok((index, owner)),
-    }
+    let given = match netlink("give the gateway's address to", name, address.execute()).await {
+        Err(error) if errno(&error) != Some(Errno::EXIST) => return Err(error),
+        given => given.is_ok(),
+    };
+    let owner = if is_ours { BridgeOwner::Weft } else { BridgeOwner::Other { address_is_ours: given } };
+    Ok((index, owner))
+}
+
+fn is_bridge(link: &LinkMessage) -> bool {
+    let kind = |info: &LinkInfo| matches!(info, LinkInfo::Kind(InfoKind::Bridge));
+    let of_link = |attribute: &LinkAttribute| match attribute {
+        LinkAttribute::LinkInfo(infos) => infos.iter().any(kind),
+        _ => false,
+    };
+    link.attributes.iter().any(of_link)
 }
 
 /// The address makes the name unique on this bridge and short enough for the kernel.

@@ -69,7 +69,7 @@ impl Weaver {
     fn is_worth_it(&self, step: &Step) -> bool {
         step.confidence >= self.rules.confidence
             && step.expected_ms <= HORIZON_MS
-            && step.segment < self.rules.segments.len()
+            && self.deployments.serves(step.segment)
     }
 
     fn nodes(&self, forecast: &Forecast, picks: &[&Step], now_ms: u64) -> Vec<Node> {
@@ -188,7 +188,9 @@ impl Weaver {
     /// places taken has a further instance made.
     fn standing(&mut self, segment: usize) -> Option<u64> {
         let being_made = |weaver: &Self| {
-            let mut of_segment = weaver.instances.values().filter(|i| i.segment == segment && i.is_alive());
+            let version = weaver.deployments.version(segment);
+            let stays = |i: &&Instance| i.segment == segment && i.version == version && i.is_alive();
+            let mut of_segment = weaver.instances.values().filter(stays);
             of_segment.next().map(|instance| instance.number)
         };
         let stands = self.least_busy(segment).or_else(|| being_made(self));

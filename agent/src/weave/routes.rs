@@ -39,7 +39,9 @@ pub(super) fn desired(weaver: &Weaver) -> BTreeMap<RouteKey, Vec<SocketAddr>> {
     for instance in weaver.instances.values().filter(|instance| instance.is_open()) {
         open[instance.segment].push(instance);
     }
-    for (segment, open) in weaver.rules.segments.iter().zip(&open) {
+    let served =
+        weaver.rules.segments.iter().enumerate().filter(|(index, _)| weaver.deployments.serves(*index));
+    for ((_, segment), open) in served.zip(&open) {
         let backends = backends(segment, open);
         if !backends.is_empty() {
             table.insert(RouteKey { caller: None, dial: segment.address }, backends);

@@ -29,6 +29,10 @@ impl Weaver {
         if instance.state == InstanceState::Gone {
             return;
         }
+        if self.give_up_version(number, cause) {
+            return self.remove(number, "failed", now_ms);
+        }
+        let Some(instance) = self.instances.get(&number) else { return };
         // One that proved itself and ends is replaced at the next request; one that ends before is a fault.
         let (segment, proven) = (instance.segment, instance.proven);
         let trouble = &mut self.trouble[segment];

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::demand::{Counts, Waiter};
+use super::deploy::Deployments;
 use super::instance::{Instance, InstanceState, Origin};
 use super::routes::{self, Route, RouteKey};
 use super::trouble::Trouble;
-use super::{Action, Asker, Found, Graph, Input, Note, Reading};
-use crate::config::Miss;
+use super::{Action, Asker, Found, Graph, Input, Note, Reading, Version};
+use crate::config::{Miss, Segment};
 
 /// What a cold start is taken to last before one was seen.
-const COLD_GUESS_MS: f64 = 300.0;
+pub(super) const COLD_GUESS_MS: f64 = 300.0;
 
 /// What the weaver goes by.
 #[derive(Debug, Clone)]
@@ -54,6 +55,21 @@ pub struct SegmentRules {
     pub start_timeout_ms: u64,
 }
 
+impl SegmentRules {
+    /// What of a segment matters here, and where its misses go.
+    pub fn of(segment: &Segment, activator: Option<SocketAddr>) -> Self {
+        Self {
+            name: segment.name.clone(),
+            address: segment.address,
+            activator,
+            miss: segment.miss,
+            memory_bytes: segment.limits.memory.0,
+            concurrency: segment.limits.concurrency,
+            start_timeout_ms: segment.start_timeout().as_millis() as u64,
+        }
+    }
+}
+
 /// The weaver: all instances and graphs of the node.
 #[derive(Debug)]
 pub struct Weaver {
@@ -68,6 +84,7 @@ pub struct Weaver {
     /// Mean time from the start of the making to listening, by segment.
     pub cold_ms: Vec<f64>,
     pub(super) waiting: Vec<VecDeque<Waiter>>,
+    pub(super) deployments: Deployments,
     routes: BTreeMap<RouteKey, Vec<SocketAddr>>,
     next: u64,
     now_ms: u64,
@@ -90,7 +107,9 @@ impl Scope {
             Input::Forecast(_) | Input::Demand { .. } | Input::Withdrawn { .. } => Self::Own,
             Input::Created { .. } | Input::Served { .. } => Self::Own,
             Input::Listening { .. } | Input::Failed { .. } | Input::Removed { .. } => Self::All(Counts::Old),
-            Input::Lost { .. } | Input::Adopted { .. } | Input::Drain => Self::All(Counts::Old),
+            Input::Lost { .. } | Input::Adopted { .. } | Input::Deploy { .. } | Input::Drain => {
+                Self::All(Counts::Old)
+            }
             Input::Tick(_) => Self::All(Counts::Fresh),
         }
     }
@@ -107,6 +126,7 @@ impl Weaver {
             trouble: vec![Trouble::default(); count],
             cold_ms: vec![COLD_GUESS_MS; count],
             waiting: (0..count).map(|_| VecDeque::new()).collect(),
+            deployments: Deployments::new(count),
             routes: BTreeMap::new(),
             next: 1,
             now_ms: 0,
@@ -136,6 +156,7 @@ impl Weaver {
             Input::Adopted { name, segment, address, cgroup_id } => {
                 self.adopted(name, segment, address, cgroup_id, now_ms);
             }
+            Input::Deploy { segment, rules } => self.deploy(segment, rules, now_ms),
             Input::Tick(readings) => self.read(&readings, now_ms),
             Input::Drain => (self.draining, self.rerouted) = (true, true),
         }
@@ -174,9 +195,18 @@ impl Weaver {
     pub(super) fn create(&mut self, segment: usize, origin: Origin, graph: Option<u64>, now_ms: u64) -> u64 {
         let number = self.number();
         let name = format!("{}-{}-{number}", self.rules.segments[segment].name, self.rules.epoch);
-        self.instances.insert(number, Instance::new(number, name.clone(), segment, origin, now_ms));
-        self.actions.push(Action::Create { instance: number, name, segment, graph });
-        self.note_of_graph(number, graph, if origin == Origin::Demand { "demand" } else { "forecast" });
+        let (version, of) = match origin {
+            Origin::Deploy => (Version::Next, self.deployments.version(segment) + 1),
+            _ => (Version::Current, self.deployments.version(segment)),
+        };
+        self.instances.insert(number, Instance::new(number, name.clone(), segment, of, origin, now_ms));
+        self.actions.push(Action::Create { instance: number, name, segment, graph, version });
+        let cause = match origin {
+            Origin::Demand => "demand",
+            Origin::Deploy => "deploy",
+            Origin::Forecast | Origin::Adopted => "forecast",
+        };
+        self.note_of_graph(number, graph, cause);
         number
     }
 
@@ -204,6 +234,7 @@ impl Weaver {
         // The pause is over; the trouble is when the instance has proved itself.
         self.trouble[segment].until_ms = self.trouble[segment].until_ms.min(now_ms);
         self.note_instance(number, "listens");
+        self.succeed(number, now_ms);
         let found = match self.instances[&number].origin {
             Origin::Forecast => Found::Creating,
             _ => Found::Nothing,
@@ -217,6 +248,7 @@ impl Weaver {
     /// No fault of its segment's: who waits for it gets another.
     fn lost(&mut self, number: u64, now_ms: u64) {
         if self.instances.get(&number).is_some_and(|instance| instance.state == InstanceState::Creating) {
+            self.give_up_version(number, "containerd went away while its first instance was made");
             self.remove(number, "lost", now_ms);
         }
     }
@@ -263,7 +295,8 @@ impl Weaver {
             return;
         }
         let number = self.number();
-        let mut instance = Instance::new(number, name, segment, Origin::Adopted, now_ms);
+        let version = self.deployments.version(segment);
+        let mut instance = Instance::new(number, name, segment, version, Origin::Adopted, now_ms);
         (instance.address, instance.cgroup_id) = (Some(address), Some(cgroup_id));
         (instance.state, instance.ready_ms, instance.used_ms) =
             (InstanceState::Serving, Some(now_ms), Some(now_ms));

@@ -18,7 +18,8 @@
 //!
 //! | target | meaning |
 //! | --- | --- |
-//! | `/busy/MS` | works this long |
+//! | `/busy/MS` | waits this long |
+//! | `/spin/MS` | works this long, with all the processor time that it gets |
 //! | `/end/STATUS` | ends with this status, without an answer |
 //! | `/hold/MB` | holds this much more memory, touched |
 //! | `/tell/PATH` | `told` is the beginning of this file, or what the system says |
@@ -130,6 +131,7 @@ fn obey(target: &str) -> String {
     let number = rest.parse().unwrap_or(0);
     match verb {
         "busy" => thread::sleep(Duration::from_millis(number)),
+        "spin" => spin(Duration::from_millis(number)),
         "end" => std::process::exit(i32::try_from(number).unwrap_or(1)),
         // Held until the process ends.
         "hold" => drop(hold_memory(number).leak()),
@@ -137,6 +139,13 @@ fn obey(target: &str) -> String {
         _ => {}
     }
     String::new()
+}
+
+fn spin(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        std::hint::spin_loop();
+    }
 }
 
 fn beginning_of(path: &str) -> String {

@@ -23,6 +23,7 @@ pub struct Builder {
     budget: Budget,
     prefix: u8,
     drain: Option<Duration>,
+    neighbour: Option<Neighbour>,
     segments: Vec<Segment>,
     pub(super) images: Vec<ImageBuilder>,
     pub(super) archives: Vec<PathBuf>,
@@ -37,6 +38,14 @@ struct Budget {
     memory_mib: u64,
     cores: f64,
     instances: u32,
+}
+
+/// Another agent's containerd, and a namespace in it.
+#[derive(Debug, Clone)]
+struct Neighbour {
+    address: PathBuf,
+    runc_root: PathBuf,
+    namespace: String,
 }
 
 /// One `[[segment]]`.
@@ -147,6 +156,7 @@ impl Builder {
             budget: Budget { memory_mib: 2048, cores: 2.0, instances: 32 },
             prefix: 24,
             drain: None,
+            neighbour: None,
             segments: Vec::new(),
             images: Vec::new(),
             archives: Vec::new(),
@@ -197,6 +207,14 @@ impl Builder {
     /// How long the agent's end waits for instances that have work; its own default unless told otherwise.
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = Some(drain);
+        self
+    }
+
+    /// Has it make its instances in another's containerd, in the namespace `namespace`; its own is left alone. Images are
+    /// for the caller to import.
+    pub fn beside(mut self, containerd: &PrivateContainerd, namespace: &str) -> Self {
+        let (address, runc_root) = (containerd.address(), containerd.runc_root());
+        self.neighbour = Some(Neighbour { address, runc_root, namespace: namespace.to_owned() });
         self
     }
 
@@ -296,20 +314,28 @@ impl Builder {
         containerd: &PrivateContainerd,
         metrics: SocketAddr,
     ) -> Result<String> {
+        let own = || Neighbour {
+            address: containerd.address(),
+            runc_root: containerd.runc_root(),
+            namespace: "weft".to_owned(),
+        };
+        let containerd = self.neighbour.clone().unwrap_or_else(own);
         let confidence = self.confidence.map_or("\"auto\"".to_owned(), |bar| format!("{bar:?}"));
         let mut text = format!(
             "[agent]\nstate = {}\nsocket = {}\nmetrics = \"{metrics}\"\ncgroup = {}\nweave = {}\n{}\n\
-             [containerd]\naddress = {}\nrunc_root = {}\n\n\
+             [containerd]\naddress = {}\nrunc_root = {}\nnamespace = \"{}\"\n\n\
              [network]\nbridge = \"{}\"\nsubnet = \"{}/{}\"\n\n\
              [budget]\nmemory = \"{}MiB\"\ncpu = {:?}\ninstances = {}\n\n\
-             [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n",
+             [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n\n[intake]\ncache = {}\n\
+             addresses = \"{}/28\"\n\n",
             quoted(&place.directory().join("learned"))?,
             quoted(&place.socket())?,
             quoted(subtree.directory())?,
             self.weave,
             self.drain.map_or(String::new(), |drain| format!("drain = \"{}ms\"\n", drain.as_millis())),
-            quoted(&containerd.address())?,
-            quoted(&containerd.runc_root())?,
+            quoted(&containerd.address)?,
+            quoted(&containerd.runc_root)?,
+            containerd.namespace,
             place.bridge(),
             place.subnet_base(),
             self.prefix,
@@ -317,6 +343,9 @@ impl Builder {
             self.budget.cores,
             self.budget.instances,
             self.keep_alive.as_millis(),
+            quoted(&self.cache.join("../intake-cache"))?,
+            // The last addresses of the block that callers dial.
+            Ipv4Addr::from_bits(place.dial_base().to_bits() + 240),
         );
         for (index, segment) in self.segments.iter().enumerate() {
             text += &segment.render(self.dialled(index, place))?;

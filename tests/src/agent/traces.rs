@@ -6,8 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
+use rustix::process::Pid;
 
 use super::Agent;
+use crate::containerd::Process;
 use crate::{cgroup, containerd};
 
 /// One thing that belongs to an instance, or should.
@@ -46,7 +48,7 @@ impl Agent {
         add("bundle of", below("state/io.containerd.runtime.v2.task/weft"));
         add("working directory of", below("root/io.containerd.runtime.v2.task/weft"));
         add("namespace of", below("run/netns"));
-        add("shim of", self.shims());
+        add("shim of", self.instances_of_shims());
         let parents = cgroup::traces(self.place.name()).into_iter().map(|path| path.join("weft"));
         add("cgroup of", parents.flat_map(|parent| folders(&parent)).collect());
         let pairs = self.place.links().into_iter().filter_map(|link| address_of(&link));
@@ -88,11 +90,18 @@ impl Agent {
         Ok(left)
     }
 
-    fn shims(&self) -> Vec<String> {
+    fn instances_of_shims(&self) -> Vec<String> {
+        self.shim_processes().filter_map(|shim| shim.value_of("-id").map(str::to_owned)).collect()
+    }
+
+    /// The processes of its instances' shims.
+    pub fn shims(&self) -> Vec<Pid> {
+        self.shim_processes().filter_map(|shim| Pid::from_raw(shim.pid)).collect()
+    }
+
+    fn shim_processes(&self) -> impl Iterator<Item = Process> {
         let address = self.place.directory().join("containerd.sock");
-        let shims =
-            containerd::processes().filter(|process| process.value_of("-address") == address.to_str());
-        shims.filter_map(|shim| shim.value_of("-id").map(str::to_owned)).collect()
+        containerd::processes().filter(move |process| process.value_of("-address") == address.to_str())
     }
 }
 

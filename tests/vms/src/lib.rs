@@ -1,7 +1,6 @@
 //! A stage for VMs. In: a name. Out: weft's runtime for VMs on a containerd, a bridge and an image of its own; instances
 //! that answer requests; and at the end nothing of all that. Refuses a machine without QEMU, mksquashfs or apt-get, which
 //! fetches the guests' kernel once.
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +13,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use weft::runtime::containerd::{Containerd, ContainerdConfig};
-use weft::runtime::qemu::{Acceleration, Qemu, QemuConfig, Snapshots, VmSegment, VmSignal};
-use weft::runtime::{ImageRef, InstanceId, InstanceSpec, Recipe, Runtime, Runtimes};
+use weft::runtime::qemu::{Acceleration, Qemu, QemuConfig, VmSignal};
+use weft::runtime::{
+    Confinement, ImageRef, InstanceId, InstanceSpec, Machine, Recipe, Runtime, Runtimes, Snapshots,
+};
 use weft::weave::network::{Network, NetworkConfig};
 use weft_tests::agent::Place;
 use weft_tests::containerd::{PrivateContainerd, Unpack};
@@ -121,14 +122,6 @@ impl Stage {
             gateway: network.gateway(),
             prefix_len: network.prefix_len,
             namespace: NAMESPACE.to_owned(),
-            segments: HashMap::from([
-                (BOOTED.to_owned(), segment(Snapshots::Never)),
-                (RESTORED.to_owned(), segment(Snapshots::Taken)),
-                (
-                    LIMITED.to_owned(),
-                    VmSegment { bandwidth_bits: Some(BANDWIDTH * 8), ..segment(Snapshots::Never) },
-                ),
-            ]),
         };
         let (runtimes, signals) = runtimes(&daemon, &config, cgroup_parent).await?;
         let (network, next) = (Network::open(network).await?, AtomicU64::new(1));
@@ -156,11 +149,8 @@ impl Stage {
     }
 
     /// The VMs.
-    ///
-    /// # Errors
-    /// None: the stage has VMs.
-    pub fn vms(&self) -> Result<&Qemu> {
-        self.runtimes.vms().context("the stage has VMs")
+    pub fn vms(&self) -> &Qemu {
+        self.runtimes.vms()
     }
 
     /// How the VMs are configured.
@@ -168,10 +158,24 @@ impl Stage {
         &self.config
     }
 
-    /// What instances are made from.
-    pub fn recipe(&self) -> Recipe {
-        let image = ImageRef::new(IMAGE);
-        Recipe { image, memory_bytes: MEMORY, cpu_millis: 1000, env: Vec::new(), args: None }
+    /// What instances of a segment are made from.
+    pub fn recipe(&self, segment: &str) -> Recipe {
+        let machine = |snapshots, bandwidth_bits| Some(Machine { disk_bytes: 32 << 20, bandwidth_bits, snapshots });
+        Recipe {
+            image: ImageRef::new(IMAGE),
+            memory_bytes: MEMORY,
+            cpu_millis: 1000,
+            env: Vec::new(),
+            args: None,
+            confinement: Confinement::Trusted,
+            port: PORT,
+            machine: match segment {
+                RESTORED => machine(Snapshots::Taken, None),
+                LIMITED => machine(Snapshots::Never, Some(BANDWIDTH * 8)),
+                CONTAINED => None,
+                _ => machine(Snapshots::Never, None),
+            },
+        }
     }
 
     /// Makes an instance of a segment as the agent does, waits until it listens, and asks it.
@@ -198,7 +202,7 @@ impl Stage {
             id: id.clone(),
             graph: Some("1".to_owned()),
             segment: segment.to_owned(),
-            recipe: self.recipe(),
+            recipe: self.recipe(segment),
             netns: attachment.netns.clone(),
             ip: attachment.ip,
             hostname: id.to_string(),
@@ -210,7 +214,7 @@ impl Stage {
         furnished?;
         self.runtimes.start(id).await?;
         let address = SocketAddr::from((attachment.ip, PORT));
-        if self.vms()?.runs(segment) {
+        if spec.recipe.machine.is_some() {
             self.listening(created.cgroup.id).await?;
         }
         ask(address, "/").await?;
@@ -284,7 +288,7 @@ impl Stage {
         for adopted in self.runtimes.list().await? {
             self.remove(&adopted.id).await?;
         }
-        self.vms()?.leave().await;
+        self.vms().leave().await;
         let left = self.leftovers()?;
         self.network.close().await?;
         self.daemon.stop()?;
@@ -307,15 +311,11 @@ async fn runtimes(
     })?);
     let vms = Qemu::open(config.clone(), containerd.clone()).await?;
     let signals = vms.signals().context("nobody has the signals yet")?;
-    Ok((Runtimes::new(containerd, Some(vms)), signals))
+    Ok((Runtimes::new(containerd, vms), signals))
 }
 
 fn network(place: &Place) -> NetworkConfig {
     NetworkConfig { bridge: place.bridge(), base: place.subnet_base(), prefix_len: 24 }
-}
-
-fn segment(snapshots: Snapshots) -> VmSegment {
-    VmSegment { port: PORT, disk_bytes: 32 << 20, bandwidth_bits: None, snapshots }
 }
 
 /// Asks for a page and gives its body. An instance that does not take connections yet is asked again.

@@ -30,7 +30,7 @@ fn main() -> Result<()> {
 async fn answer(stage: &Stage) -> Result<()> {
     let first = stage.serve(RESTORED).await.context("the VM that leaves the snapshot")?;
     stage.remove(&first.id).await?;
-    tell(&serde_json::json!({ "ready": true, "accelerator": stage.vms()?.accelerator().await? }))?;
+    tell(&serde_json::json!({ "ready": true, "accelerator": stage.vms().accelerator().await? }))?;
     for line in std::io::stdin().lock().lines() {
         let line = line.context("standard input")?;
         match one(stage, line.trim()).await {
@@ -47,7 +47,7 @@ async fn one(stage: &Stage, kind: &str) -> Result<f64> {
         "boot" => BOOTED,
         "restore" => RESTORED,
         "paused" => {
-            stage.vms()?.hold(RESTORED, &stage.recipe()).await?;
+            stage.vms().hold(RESTORED, &stage.recipe(RESTORED)).await?;
             RESTORED
         }
         other => bail!("`{other}` is not known; say `boot`, `restore` or `paused`"),

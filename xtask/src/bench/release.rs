@@ -22,12 +22,20 @@ const PACKAGES: [&str; 5] = ["weft", "weft-tests", "weft-floor", "weft-vms", "xt
 /// # Errors
 /// When something does not build or start.
 pub(super) fn enter() -> Result<Load> {
+    enter_with(&PACKAGES)
+}
+
+/// As [`enter`], where only some packages are measured.
+///
+/// # Errors
+/// When something does not build or start.
+pub(super) fn enter_with(packages: &[&str]) -> Result<Load> {
     if let Some(load) = std::env::var_os(BUILT) {
         return Load::parse(&load.to_string_lossy());
     }
     let load = Load::read()?;
     let mut build = command::cargo(["build", "--release", "--bins"]);
-    build.args(PACKAGES.iter().flat_map(|name| ["--package", name]));
+    build.args(packages.iter().flat_map(|name| ["--package", name]));
     // Standard output is for the result.
     let status = build.stdin(Stdio::null()).stdout(Stdio::null()).status();
     ensure!(status.context("start cargo")?.success(), "what is measured does not build");

@@ -172,7 +172,9 @@ impl Report {
             let (value, verdict) = (ratio.value, verdict.unwrap_or("-"));
             writeln!(text, "{key:<30} {value:>7.3}   {interval:<14} {target:<8} {verdict}")?;
         }
-        writeln!(text, "\n{:<30} {:>10} {:>10} {:>6}", "FIRST BYTE", "P50 MS", "P99 MS", "N")?;
+        if !self.times.is_empty() {
+            writeln!(text, "\n{:<30} {:>10} {:>10} {:>6}", "FIRST BYTE", "P50 MS", "P99 MS", "N")?;
+        }
         for Times { name, samples } in &self.times {
             let series = Series::new(samples.clone());
             let figure = |figure: Option<f64>| figure.map_or("-".to_owned(), |ms| format!("{ms:.3}"));

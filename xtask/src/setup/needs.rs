@@ -52,6 +52,7 @@ pub(super) static NEEDS: &[Need] = &[
     need(Test, "golang-github-masterminds-sprig-dev", Package, "the functions of Helm's templates"),
     need(Test, "golang-github-xeipuuv-gojsonschema-dev", Package, "checks the chart's values as Helm does"),
     need(Test, "golang-k8s-sigs-yaml-dev", Package, "reads the chart's YAML as Helm does"),
+    need(Test, "awscli", Program(&["aws"]), "sends uploads to the S3-compatible endpoint"),
     need(Test, "prometheus", Program(&["prometheus"]), "scrapes an agent"),
     need(Demo, "containerd", Program(&["containerd"]), "runs the instances"),
     need(Demo, "runc", Program(&["runc"]), "runs a container for containerd"),

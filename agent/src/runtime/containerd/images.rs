@@ -5,6 +5,7 @@
 //! once is kept by digest, for up to [`KEPT_MAX`] images.
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use containerd_client::services::v1::snapshots::{
     CommitSnapshotRequest, PrepareSnapshotRequest, RemoveSnapshotRequest, StatSnapshotRequest,
@@ -25,6 +26,10 @@ use crate::runtime::{ImageFault, ImageInfo, ImageRef, RuntimeError};
 const DOCUMENT_BYTES_MAX: usize = 4 << 20;
 /// When more are known, all are forgotten: reading one again costs two milliseconds.
 const KEPT_MAX: usize = 1024;
+/// When the collector may take what an unpacking holds: longer than any lasts.
+const UNPACK_LEASE: Duration = Duration::from_hours(24);
+/// The label by which it knows.
+const EXPIRY_LABEL: &str = "containerd.io/gc.expire";
 
 /// The images of one namespace.
 pub(super) struct Images {
@@ -196,13 +201,16 @@ impl Images {
         let chain = chain_ids(digests);
         let Some(top) = chain.last() else { return Ok(String::new()) };
         let _one = self.unpacking.lock().await;
-        if self.is_there(image, top).await? {
-            return Ok(top.clone());
-        }
-        // Until the configuration refers to the snapshot, the lease keeps the collector away.
         let lease = format!("weft-unpack-{}", top.trim_start_matches("sha256:"));
-        self.take_lease(image, &lease).await?;
-        let unpacked = self.unpack_layers(image, &lease, layers, &chain).await;
+        let unpacked = if self.is_there(image, top).await? {
+            // Who unpacked them may have been cut off before anything but its lease kept them, or did it for another
+            // image with the same layers.
+            Ok(())
+        } else {
+            // Until the configuration refers to the snapshot, the lease keeps the collector away.
+            self.take_lease(image, &lease).await?;
+            self.unpack_layers(image, &lease, layers, &chain).await
+        };
         let kept = match unpacked {
             Ok(()) => self.keep_with(image, config_digest, top).await,
             Err(error) => Err(error),
@@ -290,7 +298,10 @@ impl Images {
     }
 
     async fn take_lease(&self, image: &ImageRef, id: &str) -> Result<(), RuntimeError> {
-        let request = self.door.request(CreateRequest { id: id.to_owned(), ..Default::default() });
+        // Of an image that nobody asks for again the collector takes what a cut-off unpacking has left.
+        let until = prost_types::Timestamp::from(SystemTime::now() + UNPACK_LEASE);
+        let labels = HashMap::from([(EXPIRY_LABEL.to_owned(), until.to_string())]);
+        let request = self.door.request(CreateRequest { id: id.to_owned(), labels });
         let mut client = self.door.client().leases();
         match self
             .door
@@ -325,7 +336,7 @@ fn chain_ids(digests: &[String]) -> Vec<String> {
     chain
 }
 
-fn go_architecture() -> &'static str {
+pub(super) fn go_architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

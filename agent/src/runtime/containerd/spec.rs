@@ -6,7 +6,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::runtime::{ImageFault, ImageInfo, InstanceSpec, Recipe};
+use super::sandbox::{Access, Bind};
+use crate::runtime::{Confinement, ImageFault, ImageInfo, InstanceId, InstanceSpec, Recipe};
+
+mod hardened;
 
 /// What a server that drops its privileges needs, and no more: no raw sockets, no device nodes.
 const CAPABILITIES: [&str; 9] = [
@@ -47,6 +50,9 @@ pub(super) fn runtime_spec(
     image: &ImageInfo,
     cgroup_parent: &Path,
 ) -> Result<Value, ImageFault> {
+    if instance.recipe.confinement == Confinement::Hardened {
+        return hardened::runtime_spec(instance, image, cgroup_parent);
+    }
     let (uid, gid) = user(&image.user)?;
     let directory = if image.working_dir.is_empty() { "/" } else { &image.working_dir };
     let capabilities = json!(CAPABILITIES);
@@ -87,6 +93,28 @@ pub(super) fn runtime_spec(
             "readonlyPaths": READ_ONLY,
         },
     }))
+}
+
+/// Shows a program files and folders of the node.
+pub(super) fn add_binds(document: &mut Value, binds: &[Bind]) {
+    let mounts = binds.iter().map(|bind| {
+        let access = if bind.access == Access::Read { "ro" } else { "rw" };
+        json!({
+            "destination": bind.destination, "type": "bind", "source": bind.source,
+            "options": ["rbind", "nosuid", "nodev", access],
+        })
+    });
+    if let Some(list) = document["mounts"].as_array_mut() {
+        list.extend(mounts);
+    }
+}
+
+/// The user of the node by whom a container's user is stood for.
+pub(super) fn host_id(confinement: Confinement, id: &InstanceId, inside: u32) -> u32 {
+    match confinement {
+        Confinement::Trusted => inside,
+        Confinement::Hardened => hardened::first_host_id(id) + inside,
+    }
 }
 
 /// The program and its arguments: the segment's, else the image's.
@@ -151,6 +179,9 @@ mod tests {
             cpu_millis: 500,
             env: vec![("MODE".into(), "shop".into())],
             args: None,
+            confinement: Confinement::Trusted,
+            port: 8080,
+            machine: None,
         }
     }
 

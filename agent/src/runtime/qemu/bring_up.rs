@@ -17,7 +17,8 @@ use weft_init::protocol::{Identity, Network, ToGuest};
 use super::arguments::TAP;
 use super::make::snapshot_name;
 use super::qmp::late;
-use super::{Came, Inner, Plan, Snapshots, Vm, VmError, VmSegment, VmSignal, fresh_name};
+use super::{Came, Inner, Plan, Vm, VmError, VmSignal, fresh_name};
+use crate::runtime::Snapshots;
 use crate::weave::network::tap;
 
 /// A guest without KVM on a busy machine takes half a minute to its first process; whoever waits for its instance gives up
@@ -35,7 +36,7 @@ const SAVE_SOCKET: &str = "save";
 /// Joins the VM with its instance's network and lets it run. The rest is done by a task, which tells by a signal that the
 /// program listens.
 pub(super) async fn begin(inner: &Arc<Inner>, mut plan: Plan, vm: Arc<Vm>) -> Result<(), VmError> {
-    let joined = tap::join(&plan.record.netns, vm.pid, TAP, plan.segment.bandwidth_bits).await?;
+    let joined = tap::join(&plan.record.netns, vm.pid, TAP, plan.machine.bandwidth_bits).await?;
     plan.record.started = true;
     plan.record.write(&vm.folder)?;
     vm.qmp.resume().await?;
@@ -54,7 +55,7 @@ pub(super) async fn begin(inner: &Arc<Inner>, mut plan: Plan, vm: Arc<Vm>) -> Re
         };
         match listening {
             Ok(()) => {
-                inner.tell(VmSignal::Listening { cgroup_id: vm.cgroup.id, port: plan.segment.port }).await
+                inner.tell(VmSignal::Listening { cgroup_id: vm.cgroup.id, port: plan.record.port }).await
             }
             Err(error) => {
                 tracing::warn!(instance = plan.record.id, %error, said = vm.said().trim(), "its VM is of no use");
@@ -66,7 +67,7 @@ pub(super) async fn begin(inner: &Arc<Inner>, mut plan: Plan, vm: Arc<Vm>) -> Re
 }
 
 /// Asks a VM from before how things stand.
-pub(super) fn ask(inner: &Arc<Inner>, segment: VmSegment, vm: Arc<Vm>) {
+pub(super) fn ask(inner: &Arc<Inner>, port: u16, vm: Arc<Vm>) {
     let inner = inner.clone();
     tokio::spawn(async move {
         let asked = async {
@@ -74,7 +75,7 @@ pub(super) fn ask(inner: &Arc<Inner>, segment: VmSegment, vm: Arc<Vm>) {
             vm.guest.wait("the program's port", LISTEN, |standing| standing.listening).await
         };
         match asked.await {
-            Ok(_) => inner.tell(VmSignal::Listening { cgroup_id: vm.cgroup.id, port: segment.port }).await,
+            Ok(_) => inner.tell(VmSignal::Listening { cgroup_id: vm.cgroup.id, port }).await,
             Err(error) => {
                 tracing::warn!(vm = vm.name, %error, "a VM from before does not say how things stand")
             }
@@ -115,7 +116,7 @@ impl Inner {
     /// Before any request: nobody's data is in it. A snapshot that cannot be written costs the next one its boot.
     async fn save_once(&self, plan: &Plan, vm: &Vm) -> Result<(), VmError> {
         let name = snapshot_name(plan);
-        let allowed = plan.segment.snapshots == Snapshots::Taken && self.platform().await?.restorable;
+        let allowed = plan.machine.snapshots == Snapshots::Taken && self.platform().await?.restorable;
         let wanted = allowed && self.store.find(&name).is_none();
         if !wanted || !self.books().saving.insert(plan.key.clone()) {
             return Ok(());

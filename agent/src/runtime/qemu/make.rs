@@ -9,25 +9,25 @@ use weft_init::protocol::Program;
 use super::arguments::{Launch, Origin};
 use super::{
     Adopted, Came, ImageInfo, Inner, InstanceId, InstanceSpec, InstanceState, Likeness, Plan, Qemu, Recipe,
-    Record, RuntimeError, Snapshots, USERS_FIRST, Vm, VmError, VmSegment, VmShape, bring_up, containerd,
+    Record, RuntimeError, USERS_FIRST, Vm, VmError, VmShape, bring_up, containerd,
     disk, events, fresh_name,
 };
-use crate::runtime::{ImageFault, Runtime};
+use crate::runtime::{ImageFault, Machine, Runtime, Snapshots};
 
 impl Inner {
     /// Everything of an instance but its process.
     pub(super) async fn plan(&self, spec: &InstanceSpec) -> Result<Plan, RuntimeError> {
         let operation = "prepare the VM of";
-        let unknown = || RuntimeError::Refused {
+        let no_machine = || RuntimeError::Refused {
             operation,
             subject: spec.id.to_string(),
-            message: format!("segment `{}` is not configured to run in a VM", spec.segment),
+            message: format!("segment `{}` is to run in a container", spec.segment),
         };
-        let segment = *self.config.segments.get(&spec.segment).ok_or_else(unknown)?;
+        let machine = spec.recipe.machine.ok_or_else(no_machine)?;
         let image = self.containerd.image(&spec.recipe.image).await?;
         let broken = |fault| RuntimeError::ImageBroken { image: spec.recipe.image.clone(), fault };
-        let program = program(&spec.recipe, &image, &segment).map_err(broken)?;
-        let shape = VmShape::of(&spec.recipe, &segment);
+        let program = program(&spec.recipe, &image, &machine).map_err(broken)?;
+        let shape = VmShape::of(&spec.recipe, &machine);
         let failed = || Qemu::failed(operation, &spec.id);
         let platform = self.platform().await.map_err(failed())?;
         let likeness = Likeness {
@@ -43,7 +43,7 @@ impl Inner {
         let disk = self.disk(&image).await?;
         let record = Record::of(spec, &image.digest, key.as_str());
         let hostname = spec.hostname.clone();
-        Ok(Plan { record, segment, shape, program, hostname, disk, key, came: Came::Boot })
+        Ok(Plan { record, machine, shape, program, hostname, disk, key, came: Came::Boot })
     }
 
     /// The image as a disk, made where nobody has made it before.
@@ -91,7 +91,7 @@ impl Inner {
 
     /// Goes on from a snapshot. One that is broken, or that QEMU does not take, is none.
     pub(super) async fn restore(&self, plan: &Plan) -> Option<Vm> {
-        if plan.segment.snapshots == Snapshots::Never {
+        if plan.machine.snapshots == Snapshots::Never {
             return None;
         }
         let name = snapshot_name(plan);
@@ -160,12 +160,11 @@ impl Inner {
             (Some(_), false) => InstanceState::Created,
             (Some(_), true) => InstanceState::Running,
         };
-        let as_configured = self.config.segments.contains_key(&record.segment);
         Some(Adopted {
             id,
             segment: record.segment,
             graph: record.graph,
-            made_from: if as_configured { record.made_from } else { String::new() },
+            made_from: record.made_from,
             state,
             pid: lives.as_ref().map_or(0, |vm| vm.pid),
             cgroup: lives.map(|vm| vm.cgroup.clone()),
@@ -180,8 +179,8 @@ impl Inner {
         books.instances.insert(id.clone(), vm.clone());
         drop(books);
         events::follow(self, id.clone(), vm.clone());
-        if let (true, Some(segment)) = (record.started, self.config.segments.get(&record.segment)) {
-            bring_up::ask(self, *segment, vm);
+        if record.started {
+            bring_up::ask(self, record.port, vm);
         }
     }
 }
@@ -192,7 +191,7 @@ pub(super) fn snapshot_name(plan: &Plan) -> String {
 }
 
 /// What a container of the image would run.
-fn program(recipe: &Recipe, image: &ImageInfo, segment: &VmSegment) -> Result<Program, ImageFault> {
+fn program(recipe: &Recipe, image: &ImageInfo, machine: &Machine) -> Result<Program, ImageFault> {
     let (uid, gid) = containerd::user(&image.user)?;
     let directory = if image.working_dir.is_empty() { "/" } else { &image.working_dir };
     Ok(Program {
@@ -201,7 +200,7 @@ fn program(recipe: &Recipe, image: &ImageInfo, segment: &VmSegment) -> Result<Pr
         uid,
         gid,
         directory: directory.to_owned(),
-        port: segment.port,
-        disk_bytes: segment.disk_bytes,
+        port: recipe.port,
+        disk_bytes: machine.disk_bytes,
     })
 }

@@ -23,6 +23,8 @@ pub(super) struct Record {
     pub(super) likeness: String,
     pub(super) netns: PathBuf,
     pub(super) ip: Ipv4Addr,
+    /// On which its program listens.
+    pub(super) port: u16,
     /// Whether the guest was let run.
     pub(super) started: bool,
 }
@@ -37,6 +39,7 @@ impl Record {
             likeness: likeness.to_owned(),
             netns: spec.netns.clone(),
             ip: spec.ip,
+            port: spec.recipe.port,
             started: false,
         }
     }

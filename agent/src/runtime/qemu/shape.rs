@@ -2,35 +2,13 @@
 //! the kernel are told them. Refuses nothing: what is too small for a kernel is made large enough. Pure.
 use serde::Serialize;
 
-use crate::runtime::Recipe;
+use crate::runtime::{Machine, Recipe};
 
 /// Below this the guest's kernel does not get as far as its first process.
 const MEMORY_MIN_MIB: u64 = 128;
 /// QEMU beside the guest's memory: its own heap, device state, and translated code where there is no KVM.
 const OVERHEAD_MIB: u64 = 192;
 const VCPUS_MAX: u32 = 255;
-
-/// What the profile of a segment says beside a [`Recipe`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct VmSegment {
-    /// The port on which its program listens.
-    pub port: u16,
-    /// The most that it may write to its root file system, which is kept in the VM's memory.
-    pub disk_bytes: u64,
-    /// The most that it may send, and receive, in bits a second.
-    pub bandwidth_bits: Option<u64>,
-    /// Whether its VMs may go on from each other's state.
-    pub snapshots: Snapshots,
-}
-
-/// What is done with the state of a VM whose program listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Snapshots {
-    /// The first VM of a kind leaves one, and the others go on from it.
-    Taken,
-    /// Every VM boots: for a program that draws secrets of its own when it starts.
-    Never,
-}
 
 /// The size of a VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -44,12 +22,12 @@ pub(super) struct VmShape {
 impl VmShape {
     /// As many processors as the limit begins, so that a program sees what it may use; how much of them it gets is
     /// counted outside.
-    pub(super) fn of(recipe: &Recipe, segment: &VmSegment) -> Self {
+    pub(super) fn of(recipe: &Recipe, machine: &Machine) -> Self {
         Self {
             vcpus: recipe.cpu_millis.div_ceil(1000).clamp(1, VCPUS_MAX),
             memory_mib: recipe.memory_bytes.div_ceil(1 << 20).max(MEMORY_MIN_MIB),
             cpu_millis: recipe.cpu_millis,
-            disk_bytes: segment.disk_bytes,
+            disk_bytes: machine.disk_bytes,
         }
     }
 
@@ -67,15 +45,22 @@ impl VmShape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::ImageRef;
+    use crate::runtime::{Confinement, ImageRef, Snapshots};
 
     fn shape(memory_bytes: u64, cpu_millis: u32) -> VmShape {
         let image = ImageRef::new("shop/cart:1");
-        let recipe = Recipe { image, memory_bytes, cpu_millis, env: vec![], args: None };
-        VmShape::of(
-            &recipe,
-            &VmSegment { port: 8080, disk_bytes: 1 << 20, bandwidth_bits: None, snapshots: Snapshots::Taken },
-        )
+        let machine = Machine { disk_bytes: 1 << 20, bandwidth_bits: None, snapshots: Snapshots::Taken };
+        let recipe = Recipe {
+            image,
+            memory_bytes,
+            cpu_millis,
+            env: vec![],
+            args: None,
+            confinement: Confinement::Trusted,
+            port: 8080,
+            machine: Some(machine),
+        };
+        VmShape::of(&recipe, &machine)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! the table is the one that the weaver's state calls for.
 
 mod demand;
+mod deploy;
 mod forecast;
 mod life;
 mod links;

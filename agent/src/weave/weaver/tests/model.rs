@@ -53,6 +53,8 @@ pub(super) struct Model {
     /// Who waits: segment, and since when.
     pub(super) waiting: BTreeMap<u64, (usize, u64)>,
     done: BTreeSet<u64>,
+    /// Versions that wait to be served, by segment.
+    deploying: BTreeMap<usize, usize>,
     pub(super) refused: usize,
     claims: BTreeSet<(u64, usize, Asker)>,
     states: BTreeMap<u64, InstanceState>,
@@ -78,6 +80,7 @@ impl Model {
             told: BTreeMap::new(),
             waiting: BTreeMap::new(),
             done: BTreeSet::new(),
+            deploying: BTreeMap::new(),
             refused: 0,
             claims: BTreeSet::new(),
             states: BTreeMap::new(),
@@ -106,6 +109,19 @@ impl Model {
         self.waiting.remove(&waiter);
         self.done.insert(waiter);
         self.feed(Input::Withdrawn { waiter });
+    }
+
+    /// A version of a segment is to be served; of a new one where it is none of those that there are.
+    pub(super) fn deploy(&mut self, segment: usize) {
+        let all = &self.weaver.rules.segments;
+        let segment = segment.min(all.len());
+        let rules = all.get(segment).cloned().unwrap_or_else(|| SegmentRules {
+            name: format!("s{segment}"),
+            address: SocketAddr::from(([10, 97, 0, segment as u8], 80)),
+            ..all[0].clone()
+        });
+        *self.deploying.entry(segment).or_default() += 1;
+        self.feed(Input::Deploy { segment, rules });
     }
 
     /// Somebody dials a segment: its instance takes the connection, or the activator holds it.
@@ -251,6 +267,15 @@ impl Model {
                     }
                 }
             }
+            Action::Deployed { segment, verdict } => {
+                let waiting = self.deploying.get_mut(segment).expect("an answer to a deployment");
+                *waiting = waiting.checked_sub(1).expect("one answer to each");
+                if verdict.is_ok() {
+                    // A node that drains may be emptying it already.
+                    let stands = |i: &Instance| i.segment == *segment && i.state != InstanceState::Gone;
+                    assert!(self.weaver.instances.values().any(stands), "what is served stands");
+                }
+            }
             Action::Note(note) => self.note(note),
         }
     }
@@ -373,6 +398,7 @@ impl Model {
         assert!(self.weaver.graphs.is_empty(), "{:?}", self.weaver.graphs);
         assert_eq!(self.standing, BTreeMap::new());
         assert_eq!(self.routes, BTreeMap::new(), "all callers go the ordinary way");
+        assert!(self.deploying.values().all(|waiting| *waiting == 0), "{:?}", self.deploying);
     }
 }
 

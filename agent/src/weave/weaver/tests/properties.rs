@@ -17,6 +17,7 @@ enum Happening {
     /// Readings out of turn.
     Tick,
     Adopt(usize),
+    Deploy(usize),
     /// What may be heard of an instance that is or is not, when it should not be.
     Stray(usize, Word),
     Drain,
@@ -62,6 +63,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (200_u64..3_000).prop_map(Happening::Wait),
         1 => Just(Happening::Tick),
         1 => (0_usize..4).prop_map(Happening::Adopt),
+        1 => (0_usize..6).prop_map(Happening::Deploy),
         4 => (any::<usize>(), word).prop_map(|(nth, word)| Happening::Stray(nth, word)),
         1 => prop::bool::weighted(0.1).prop_map(|drain| if drain { Happening::Drain } else { Happening::Tick }),
     ]
@@ -105,6 +107,7 @@ fn play(model: &mut Model, happening: Happening) {
         Happening::Wait(ms) => model.wait(ms),
         Happening::Tick => model.tick(),
         Happening::Adopt(segment) => model.adopt(segment),
+        Happening::Deploy(segment) => model.deploy(segment),
         Happening::Stray(nth, word) => {
             let instance = model.any(nth);
             match word {

@@ -1,0 +1,150 @@
+//! What is particular to a language. In: a file's syntax. Out: a [`Unit`](super::ir::Unit) in no language's own terms,
+//! and answers to what the resolver asks: how modules are named and found, what is built in, what libraries do.
+//! A language is one implementation of [`Language`] in one module here, and one line in [`of`].
+
+mod effects;
+mod javascript;
+mod model;
+mod python;
+
+use std::borrow::Cow;
+
+use super::lower::Lowering;
+use super::source::LanguageId;
+use super::syntax::{Condensed, Syntax, Table};
+pub use effects::EffectKind;
+pub(super) use effects::effect_in;
+pub(super) use model::Model;
+
+/// A language.
+pub(super) trait Language: Sync {
+    /// Its grammar, and the kinds and fields that [`Language::lower`] knows.
+    fn table(&self) -> Table;
+
+    /// The text that is parsed: all that means something.
+    fn condense(&self, text: Cow<'_, str>) -> Condensed {
+        Condensed::whole(text.into_owned())
+    }
+
+    /// How modules call the file at a path.
+    fn module_name(&self, path: &str) -> String;
+
+    /// Makes a unit of a file's syntax.
+    fn lower(&self, syntax: &Syntax, out: &mut Lowering<'_>);
+
+    /// What holds for all programs.
+    fn rules(&self) -> &'static Rules;
+
+    /// Names of the modules that an import may mean, the likeliest first.
+    fn candidates(&self, spec: &str, importer: &Importer<'_>) -> Vec<String>;
+
+    /// The path of an import that is no file of the upload.
+    fn library_path(&self, spec: &str) -> String;
+
+    /// The library to which a path belongs.
+    fn library_name<'a>(&self, path: &'a str) -> &'a str;
+
+    /// The path of a name that nothing declares; `None` for a name that is not built in.
+    fn free_name(&self, name: &str) -> Option<String>;
+
+    /// Whether a path is the language's own.
+    fn is_builtin(&self, path: &str) -> bool;
+
+    /// What calling a library function does to values.
+    fn model(&self, path: &str) -> Model;
+
+    /// What calling a library function does outside the program.
+    fn effect(&self, path: &str) -> Option<EffectKind>;
+}
+
+/// Who imports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Importer<'a> {
+    /// What other modules call it.
+    pub(super) module: &'a str,
+    /// From the root of the upload.
+    pub(super) path: &'a str,
+}
+
+/// What holds for all programs of a language.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// What a class's constructor is called.
+    pub(super) constructor: &'static str,
+    /// Methods get their receiver as the first parameter.
+    pub(super) receiver_is_parameter: bool,
+    /// The names of a module's scope are what it exports.
+    pub(super) scope_is_exported: bool,
+    /// `object["name"]` is `object.name`.
+    pub(super) keys_are_attributes: bool,
+    /// What the value is called that a module exports without a name.
+    pub(super) default_export: Option<&'static str>,
+    /// Calling an instance calls this method.
+    pub(super) call_method: Option<&'static str>,
+    /// Iterating calls these methods: the first gives what the second is called on.
+    pub(super) iteration: Option<(&'static str, &'static str)>,
+    /// Entering and leaving a resource call these methods.
+    pub(super) resource: Option<(&'static str, &'static str)>,
+    /// The paths under which the methods of built-in values are known.
+    pub(super) builtin_types: BuiltinTypes,
+}
+
+/// Paths of built-in types.
+#[derive(Debug)]
+pub(super) struct BuiltinTypes {
+    pub(super) text: &'static str,
+    pub(super) number: &'static str,
+    pub(super) list: &'static str,
+    pub(super) tuple: &'static str,
+    pub(super) set: &'static str,
+    pub(super) dict: &'static str,
+    pub(super) iterator: &'static str,
+    pub(super) promise: &'static str,
+    pub(super) function: &'static str,
+}
+
+/// The language of that name.
+pub(super) fn of(language: LanguageId) -> &'static dyn Language {
+    match language {
+        LanguageId::Python => &python::Python,
+        LanguageId::JavaScript => &javascript::JavaScript::Plain,
+        LanguageId::TypeScript => &javascript::JavaScript::Typed,
+        LanguageId::Tsx => &javascript::JavaScript::TypedWithTags,
+    }
+}
+
+/// The kinds that a front end knows: an enum whose first variant is every other kind.
+macro_rules! kinds {
+    ($(#[$doc:meta])* enum $name:ident { $($variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum $name { Other, $($variant),* }
+
+        impl $name {
+            const NAMES: &[&str] = &[$($text),*];
+
+            fn of(number: u16) -> Self {
+                const ALL: &[$name] = &[$name::Other, $($name::$variant),*];
+                ALL.get(usize::from(number)).copied().unwrap_or($name::Other)
+            }
+        }
+    };
+}
+
+/// The fields that a front end knows, numbered from 1.
+macro_rules! fields {
+    ($(#[$doc:meta])* enum $name:ident { $($variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum $name { $($variant),* }
+
+        impl $name {
+            const NAMES: &[&str] = &[$($text),*];
+
+            fn number(self) -> u16 {
+                self as u16 + 1
+            }
+        }
+    };
+}
+use {fields, kinds};

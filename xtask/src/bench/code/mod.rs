@@ -1,0 +1,89 @@
+//! `cargo xtask bench code`: how right and how fast the code graph is. In: PyCG's micro-benchmark and a tree of sources,
+//! where they are. Out: counts of right call graphs, and megabytes of source per second of one core. What is not there
+//! is left out, and said.
+//!
+//! A case is *complete* when its graph has no call that does not happen, and *sound* when no call that happens is
+//! missing, as in Salis et al., "PyCG: Practical Call Graph Generation in Python", ICSE 2021.
+mod pycg;
+mod speed;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use super::machine::Machine;
+use super::progress::Progress;
+use super::release;
+use super::report::{Claim, Report, Target};
+use super::stats::Ratio;
+
+/// Measure how right and how fast the code graph is
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// A checkout of PyCG, or its micro-benchmark
+    #[arg(long)]
+    pycg: Option<PathBuf>,
+    /// A folder of sources to be read at speed; several are read as one program each
+    #[arg(long, default_value = "/usr/lib/python3")]
+    source: Vec<PathBuf>,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// What could not be measured.
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let load = release::enter_with(&["xtask"])?;
+    let progress = Progress::start();
+    let (mut claims, mut counts, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    match arguments.pycg.as_deref().filter(|folder| folder.is_dir()) {
+        Some(folder) => {
+            let score = pycg::score(folder)?;
+            ensure!(score.cases > 0, "{}: no callgraph.json below it", folder.display());
+            claims.push(claim("pycg_complete", score.complete as f64, Some(105.0)));
+            claims.push(claim("pycg_sound", score.sound as f64, Some(95.0)));
+            counts.extend([("pycg_n", score.cases), ("pycg_exact_edges", score.exact_edges)]);
+            counts.extend([("pycg_inferred_edges", score.inferred_edges), ("pycg_more_n", score.more_cases)]);
+            counts
+                .extend([("pycg_more_complete", score.more_complete), ("pycg_more_sound", score.more_sound)]);
+            failures.extend(score.failures);
+        }
+        None => eprintln!("skipped: PyCG's cases; give a checkout of it with --pycg DIR"),
+    }
+    let folders: Vec<_> = arguments.source.iter().filter(|folder| folder.is_dir()).collect();
+    for folder in arguments.source.iter().filter(|folder| !folder.is_dir()) {
+        eprintln!("skipped: {}; it is no folder", folder.display());
+    }
+    if !folders.is_empty() {
+        let speed = speed::measure(&folders)?;
+        claims.push(claim("source_mb_per_s", speed.mb_per_cpu_s, Some(5.0)));
+        claims.push(claim("source_mb_per_s_wall", speed.mb_per_wall_s, None));
+        counts.extend([("source_files", speed.files), ("source_bytes", speed.bytes)]);
+        counts.extend([("source_nodes", speed.nodes), ("source_edges", speed.edges)]);
+        counts.extend([("source_call_edges", speed.calls), ("source_diagnostics", speed.diagnostics)]);
+    }
+    let report = Report {
+        bench: "code",
+        claims,
+        times: Vec::new(),
+        steps: Vec::new(),
+        counts,
+        tallies: Vec::new(),
+        failures,
+        machine: Machine::look(load)?,
+        took_s: progress.seconds(),
+    };
+    if arguments.json {
+        println!("{}", report.json()?);
+    } else {
+        print!("{}", report.table());
+    }
+    Ok(())
+}
+
+fn claim(key: &'static str, value: f64, least: Option<f64>) -> Claim {
+    Claim { key, ratio: Ratio { value, interval: None }, target: least.map(Target::AtLeast) }
+}
