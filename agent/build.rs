@@ -1,5 +1,5 @@
 //! Embeds what the agent carries: kernel programs in Rust and in C, and the control interface. Everything it makes
-//! goes into OUT_DIR.
+//! goes into OUT_DIR, but for what all builds share.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,10 @@ fn main() -> anyhow::Result<()> {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     println!("cargo::rerun-if-changed=proto");
+    for path in ["agent/init", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    first_process(root, &out)?;
 
     let object = weft_ebpf_build::probes(root, &out.join("probes"))?;
     std::fs::copy(object, out.join("weft-probes")).context("the kernel programs' object")?;
@@ -30,6 +34,44 @@ fn main() -> anyhow::Result<()> {
         .type_attribute(".", "#[derive(serde::Serialize)]")
         .compile_protos(&["proto/weft.proto"], &["proto"])
         .context("proto/weft.proto (a missing protoc: apt-get install protobuf-compiler)")
+}
+
+/// The first process of VMs, as one static file in `out`.
+fn first_process(root: &Path, out: &Path) -> anyhow::Result<()> {
+    let target = std::env::var("TARGET").context("TARGET")?;
+    // One for all kinds of builds: it is the same file in each. `TARGET_DIR/PROFILE/build/PACKAGE/out` is where this runs.
+    let folder = out.ancestors().nth(4).unwrap_or(out).join("weft-init");
+    let mut command = std::process::Command::new(std::env::var_os("CARGO").context("CARGO")?);
+    // What the outer build set for the agent means nothing here.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        let outer =
+            ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"];
+        if outer.contains(&name.as_ref()) || name.starts_with("CARGO_PROFILE_") || name.starts_with("CLIPPY_")
+        {
+            command.env_remove(name.as_ref());
+        }
+    }
+    command.env("RUSTFLAGS", "-Ctarget-feature=+crt-static -Cstrip=symbols");
+    // It waits nearly always: what it costs is its size and the time to build it.
+    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_DEBUG", "false");
+    command.args([
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        "weft-init",
+        "--features",
+        "program",
+    ]);
+    command.args(["--target", &target, "--manifest-path"]).arg(root.join("Cargo.toml"));
+    let output = command.arg("--target-dir").arg(&folder).output().context("cargo cannot be started")?;
+    if !output.status.success() {
+        bail!("the first process of VMs does not build:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let built = folder.join(target).join("release/weft-init");
+    std::fs::copy(built, out.join("weft-init")).context("the first process of VMs").map(drop)
 }
 
 /// What compiles one C program, and leaves its object in `out`.

@@ -27,7 +27,8 @@ use crate::learn::trainer::{self, Trainer};
 use crate::learn::{self, Learn};
 use crate::predict::{self, Outlets, Predict};
 use crate::runtime::containerd::{Containerd, ContainerdConfig};
-use crate::runtime::{ImageRef, Runtime, RuntimeError};
+use crate::runtime::qemu::{Qemu, QemuConfig, VmSignal};
+use crate::runtime::{ImageRef, Runtime, RuntimeError, Runtimes};
 use crate::scrape::{self, Scrape};
 use crate::segments::{Segments, Served};
 use crate::weave::adopt;
@@ -62,7 +63,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let _path = SocketPath(&config.agent.socket);
     let store = Arc::new(Store::open(&config.agent.state)?);
     let key = node_key(&store)?;
-    let runtime = Arc::new(runtime(&config)?);
+    let containerd = Arc::new(containerd(&config)?);
+    let runtime = Arc::new(Runtimes::new(containerd.clone(), vms(&config, containerd.clone()).await?));
     let kernel = load_kernel(&config)?;
     // After what may be refused: the bridge does not go by itself.
     let all: Vec<Segment> = config.segments.iter().cloned().chain(deployed(&config)).collect();
@@ -120,9 +122,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let outlets = Outlets { weave: weave.clone(), learn: learned.clone(), lessons };
     let predicting = Predict::new(segments.clone(), model, containers.clone(), store, outlets, clock);
     let capture = Capture::new(key, containers.clone(), segments.clone(), clock);
-    let containerd = Arc::new(AtomicBool::new(false));
+    let answers = Arc::new(AtomicBool::new(false));
     let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
-    let intake = Arc::new(Intake::open(intake::Settings::of(&config), runtime.clone()).context("[intake]")?);
+    let intake = Arc::new(Intake::open(intake::Settings::of(&config), containerd.clone()).context("[intake]")?);
     let deployer = Arc::new(Deployer::new(intake::serve::Parts {
         config: config.clone(),
         segments: segments.clone(),
@@ -144,7 +146,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         containers: containers.clone(),
         journal,
         counters: kernel.counters.clone(),
-        containerd: containerd.clone(),
+        containerd: answers.clone(),
         deployer: deployer.clone(),
         stop,
         began: Instant::now(),
@@ -155,14 +157,17 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     tasks.spawn(predicting.run(predict_inbox));
     tasks.spawn(trainer.run(lessons_inbox));
     tasks.spawn(read_captures(kernel.captures, capture, predicted.clone(), learned.clone()));
+    if let Some(signals) = runtime.vms().signals() {
+        tasks.spawn(read_guests(signals, listening.clone()));
+    }
     tasks.spawn(read_listens(kernel.listens, listening));
     tasks.spawn(read_events(runtime.events(), containers, ending));
-    tasks.spawn(unpack(segments.clone(), runtime.clone(), known));
+    tasks.spawn(unpack(segments.clone(), containerd.clone(), known));
     tasks.spawn(pulse(
         config.clone(),
         segments.clone(),
-        runtime.clone(),
-        containerd,
+        containerd.clone(),
+        answers,
         kernel.counters,
         weave.clone(),
     ));
@@ -185,7 +190,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     trigger.pull();
     let _ = tokio::time::timeout(Duration::from_secs(2), serving).await;
     tasks.shutdown().await;
-    runtime.leave();
+    runtime.vms().leave().await;
+    containerd.leave();
     drop(kernel.links);
     if let Some(network) = Arc::into_inner(network) {
         network.close().await.context("the bridge")?;
@@ -286,7 +292,7 @@ async fn network(config: &Config) -> anyhow::Result<Network> {
     Network::open(settings).await.context("[network]")
 }
 
-fn runtime(config: &Config) -> anyhow::Result<Containerd> {
+fn containerd(config: &Config) -> anyhow::Result<Containerd> {
     let settings = ContainerdConfig {
         address: config.containerd.address.clone(),
         namespace: config.containerd.namespace.clone(),
@@ -295,6 +301,12 @@ fn runtime(config: &Config) -> anyhow::Result<Containerd> {
         runc_root: config.containerd.runc_root.clone(),
     };
     Containerd::connect(settings).context("[containerd]")
+}
+
+/// Whether VMs can run here is found out at the first one.
+async fn vms(config: &Config, containerd: Arc<Containerd>) -> anyhow::Result<Qemu> {
+    let settings = QemuConfig::of(config, &cgroup_parent(config)?);
+    Qemu::open(settings, containerd).await.context("[vm]")
 }
 
 /// Instances live below the watched subtree, so that the programs attached there see them.
@@ -358,7 +370,7 @@ fn rules(config: &Config, segments: &Segments, epoch: &str) -> Rules {
 /// Instances from before, once containerd answers.
 async fn adopt_later(
     segments: Arc<Segments>,
-    runtime: Arc<Containerd>,
+    runtime: Arc<Runtimes>,
     network: Arc<Network>,
     weave: mpsc::Sender<driver::Message>,
     knows: watch::Sender<bool>,
@@ -408,6 +420,17 @@ async fn read_captures(
             if learn.try_send(learn::Message::Seen(event)).is_err() {
                 metrics::dropped("learn");
             }
+        }
+    }
+}
+
+/// Guests tell by themselves what the node's kernel tells of containers.
+async fn read_guests(mut signals: mpsc::Receiver<VmSignal>, listening: mpsc::Sender<(u64, u16)>) {
+    while let Some(signal) = signals.recv().await {
+        if let VmSignal::Listening { cgroup_id, port } = signal
+            && listening.send((cgroup_id, port)).await.is_err()
+        {
+            return;
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct Config {
     pub containerd: Containerd,
     /// The network of its instances.
     pub network: Network,
+    /// The VMs of segments that are isolated by one.
+    pub vm: Vm,
     /// What it may spend ahead of demand.
     pub budget: Budget,
     /// How it decides.
@@ -144,6 +146,47 @@ impl Default for Network {
     fn default() -> Self {
         Self { bridge: "weft0".into(), subnet: Subnet::new(Ipv4Addr::new(10, 201, 0, 0), 16) }
     }
+}
+
+/// The VMs of segments that are isolated by one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vm {
+    /// QEMU, by name or path.
+    pub qemu: PathBuf,
+    /// The guests' kernel; the node's own unless it is set.
+    pub kernel: Option<PathBuf>,
+    /// The folder of that kernel's modules; those of the node's own kernel unless it is set.
+    pub modules: Option<PathBuf>,
+    /// What may execute guests.
+    pub acceleration: Acceleration,
+    /// The most that disks and snapshots may take in the state folder.
+    pub cache: Bytes,
+}
+
+impl Default for Vm {
+    fn default() -> Self {
+        Self {
+            qemu: "qemu-system-x86_64".into(),
+            kernel: None,
+            modules: None,
+            acceleration: Acceleration::Auto,
+            cache: Bytes(8 << 30),
+        }
+    }
+}
+
+/// Which accelerators of QEMU may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Acceleration {
+    /// KVM where a trial boot shows that it works, TCG otherwise.
+    #[default]
+    Auto,
+    /// KVM alone.
+    Kvm,
+    /// TCG alone: everywhere, an order of magnitude slower.
+    Tcg,
 }
 
 /// The most that may stand on the node when a forecast asks for one more instance.
@@ -283,13 +326,16 @@ pub struct Segment {
     /// Environment added to the image's.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// How long a caller waits for an instance before it is told to come again.
-    #[serde(default = "start_timeout", with = "humantime_serde")]
-    pub start_timeout: Duration,
+    /// `false`: each of its VMs boots, for a program that draws secrets of its own when it starts.
+    #[serde(default = "snapshots")]
+    pub snapshots: bool,
+    /// How long a caller waits for an instance before it is told to come again; `"10s"` unless it is set, and `"60s"` for a VM.
+    #[serde(default, with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    pub start_timeout: Option<Duration>,
 }
 
-fn start_timeout() -> Duration {
-    Duration::from_secs(10)
+fn snapshots() -> bool {
+    true
 }
 
 /// What happens to a request that finds no instance.
@@ -321,6 +367,8 @@ pub enum Isolation {
     /// A container of containerd's.
     #[default]
     Container,
+    /// A virtual machine of QEMU's, made from the same image.
+    Vm,
 }
 
 /// What one instance may use.
@@ -333,15 +381,30 @@ pub struct Limits {
     pub cpu: f64,
     /// Requests that one instance may hold at a time, counted as connections. Who comes on top gets a further instance, up to 16 of a segment.
     pub concurrency: u32,
+    /// The most that a VM may write to its root file system, which is kept in its memory.
+    pub disk: Bytes,
+    /// The most that a VM may send, and receive, in a second; not limited unless it is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bytes>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: Bytes(256 << 20), cpu: 1.0, concurrency: 16 }
+        let (memory, disk) = (Bytes(256 << 20), Bytes(64 << 20));
+        Self { memory, cpu: 1.0, concurrency: 16, disk, bandwidth: None }
     }
 }
 
 impl Segment {
+    /// How long a caller waits for an instance. A guest without KVM takes its time.
+    pub fn start_timeout(&self) -> Duration {
+        let usual = match self.isolation {
+            Isolation::Container => Duration::from_secs(10),
+            Isolation::Vm => Duration::from_secs(60),
+        };
+        self.start_timeout.unwrap_or(usual)
+    }
+
     /// A segment written as the keys of its table.
     ///
     /// # Errors

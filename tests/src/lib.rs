@@ -14,6 +14,7 @@ pub mod halt;
 pub mod helm;
 pub mod http;
 pub mod image;
+pub mod kernel;
 pub mod load;
 
 pub mod netns;

@@ -4,6 +4,7 @@
 //! Bounded: [`CONTAINERS_MAX`] names; past that a foreign container stays unnamed, which costs its name alone.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use weft_models::SyscallShares;
@@ -53,6 +54,8 @@ pub enum Ending {
 /// The names of all containers, and the profiles of weft's own.
 pub struct Containers {
     names: RwLock<HashMap<u64, Container>>,
+    /// Instances by where they answer: the packets of a VM's are no socket's of this node.
+    addresses: RwLock<HashMap<SocketAddr, u64>>,
     syscalls: SyscallProfiles,
     /// Counts of instances that are gone, by segment.
     past: Mutex<HashMap<usize, Vec<u64>>>,
@@ -64,6 +67,7 @@ impl Containers {
     pub fn new(own_namespace: &str, syscalls: SyscallProfiles) -> Self {
         Self {
             names: RwLock::default(),
+            addresses: RwLock::default(),
             syscalls,
             past: Mutex::default(),
             own_namespace: own_namespace.to_owned(),
@@ -71,7 +75,8 @@ impl Containers {
     }
 
     /// Names an instance of weft's and begins its profile.
-    pub fn appeared(&self, cgroup_id: u64, instance: u64, name: &str, segment: usize) {
+    pub fn appeared(&self, cgroup_id: u64, address: SocketAddr, instance: u64, name: &str, segment: usize) {
+        self.addresses.write().unwrap_or_else(PoisonError::into_inner).insert(address, cgroup_id);
         let container = Container::Instance { instance, name: name.to_owned(), segment };
         self.names.write().unwrap_or_else(PoisonError::into_inner).insert(cgroup_id, container);
         if let Err(error) = self.syscalls.track(cgroup_id) {
@@ -82,6 +87,7 @@ impl Containers {
     /// Adds its profile to its segment's and forgets the name.
     pub fn vanished(&self, cgroup_id: u64) {
         let gone = self.names.write().unwrap_or_else(PoisonError::into_inner).remove(&cgroup_id);
+        self.addresses.write().unwrap_or_else(PoisonError::into_inner).retain(|_, its| *its != cgroup_id);
         let Some(Container::Instance { segment, .. }) = gone else { return };
         if let Ok(counts) = self.syscalls.read(cgroup_id) {
             let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,6 +137,12 @@ impl Containers {
     /// Whose the cgroup is.
     pub fn name(&self, cgroup_id: u64) -> Option<Container> {
         self.names.read().unwrap_or_else(PoisonError::into_inner).get(&cgroup_id).cloned()
+    }
+
+    /// Whose instance answers at an address.
+    pub fn at(&self, address: SocketAddr) -> Option<Container> {
+        let cgroup_id = *self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(&address)?;
+        self.name(cgroup_id)
     }
 
     /// Syscalls of a segment, instances past and present, as (name, count), most first.

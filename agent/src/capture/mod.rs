@@ -127,7 +127,9 @@ impl Capture {
 
     fn event(&self, segment: &CapturedSegment, seen: flow::Seen) -> Event {
         let caller = self.containers.name(segment.client_cgroup);
-        let server = self.containers.name(segment.server_cgroup);
+        // A VM's socket is in its own kernel: what is seen of it is where it answers.
+        let server =
+            self.containers.name(segment.server_cgroup).or_else(|| self.containers.at(segment.server));
         let target =
             match (&server, self.activators.get(&segment.server), self.addresses.get(&segment.server)) {
                 (_, Some(&segment), _) => Target::Activator { segment },

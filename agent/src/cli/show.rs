@@ -5,7 +5,8 @@ use anyhow::Context;
 use super::table::Table;
 use super::{Output, say};
 use crate::control::v1;
-use crate::kernel::{self, FeatureState};
+use crate::kernel::{self, Feature, FeatureState};
+use crate::runtime::qemu::probe::Offer;
 
 pub(super) fn status(reply: &v1::StatusReply) -> String {
     let word = |yes: bool, one: &'static str, other: &'static str| if yes { one } else { other };
@@ -150,7 +151,8 @@ pub(super) fn profile(reply: &v1::ProfileReply, whole: bool) -> String {
 }
 
 pub(super) fn probe(output: Output) -> anyhow::Result<()> {
-    let features = kernel::probe();
+    let mut features = kernel::probe();
+    features.extend(crate::runtime::qemu::probe::offers().into_iter().map(of_vms));
     let word = |state| match state {
         FeatureState::Supported => "works",
         FeatureState::Missing => "MISSING",
@@ -168,6 +170,15 @@ pub(super) fn probe(output: Output) -> anyhow::Result<()> {
         table.row([feature.name.to_owned()].into_iter().chain(words));
     }
     say(&table.text())
+}
+
+/// What VMs need, as a feature like any other.
+fn of_vms(offer: Offer) -> Feature {
+    let (state, detail, remedy) = match offer.found {
+        Ok(detail) => (FeatureState::Supported, detail, ""),
+        Err(detail) => (FeatureState::Missing, detail, offer.remedy),
+    };
+    Feature { name: offer.name, state, detail, remedy: remedy.to_owned() }
 }
 
 /// One line of what happens: the kind, then each field that says something.

@@ -170,10 +170,10 @@ fn one(config: &Config, segment: &Segment, path: &Path) -> Result<(), ConfigErro
             "Give a number of cores above 0",
         );
     }
-    if !(Duration::from_millis(10)..=Duration::from_secs(600)).contains(&segment.start_timeout) {
+    if !(Duration::from_millis(10)..=Duration::from_secs(600)).contains(&segment.start_timeout()) {
         return wrong(
             "start_timeout",
-            format!("{:?} is out of range", segment.start_timeout),
+            format!("{:?} is out of range", segment.start_timeout()),
             "Use 10ms to 10m",
         );
     }

@@ -125,6 +125,8 @@ impl Installer<'_> {
                 env: self.environment(),
                 args: Some(["/bin/dash", "-c", script].map(str::to_owned).to_vec()),
                 confinement: Confinement::Hardened,
+                port: 0,
+                machine: None,
             },
             netns: egress.netns(),
             binds: self.binds(folders),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::tree::Tree;
-use crate::config::Limits;
+use crate::config::{Isolation, Limits};
 
 pub use libraries::Libraries;
 
@@ -44,10 +44,14 @@ pub struct Project {
     pub port: u16,
     /// What callers dial, if the upload says it.
     pub address: Option<SocketAddr>,
+    /// What runs it.
+    pub isolation: Isolation,
+    /// `false`: it draws secrets of its own when it starts.
+    pub snapshots: bool,
     /// What one instance may use.
     pub limits: Limits,
     /// How long it may take to listen.
-    pub start_timeout: Duration,
+    pub start_timeout: Option<Duration>,
     /// Its environment.
     pub env: BTreeMap<String, String>,
     /// What its language's package manager is to install.
@@ -170,6 +174,8 @@ struct Manifest {
     interface: Interface,
     port: Option<u16>,
     address: Option<SocketAddr>,
+    isolation: Isolation,
+    snapshots: Option<bool>,
     limits: Limits,
     #[serde(with = "humantime_serde")]
     start_timeout: Option<Duration>,
@@ -214,8 +220,10 @@ impl Project {
             interface: manifest.interface,
             port: manifest.port.unwrap_or(PORT),
             address: manifest.address,
+            isolation: manifest.isolation,
+            snapshots: manifest.snapshots.unwrap_or(true),
             limits: manifest.limits,
-            start_timeout: manifest.start_timeout.unwrap_or(Duration::from_secs(10)),
+            start_timeout: manifest.start_timeout,
             env: manifest.env,
             libraries,
         })

@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::inbox::Received;
 use super::{Built, Intake, Step, Upload};
 use crate::clock::Clock;
-use crate::config::{Config, Confinement, Isolation, Miss, Segment};
+use crate::config::{Config, Confinement, Miss, Segment};
 use crate::dispatch::{self, Activator};
 use crate::kernel::OwnConnections;
 use crate::runtime::ImageRef;
@@ -130,9 +130,10 @@ impl Deployer {
             port: project.port,
             address,
             miss: Miss::Activate,
-            isolation: Isolation::Container,
+            isolation: project.isolation,
             confinement: Confinement::Hardened,
             limits: project.limits,
+            snapshots: project.snapshots,
             env: std::collections::BTreeMap::new(),
             start_timeout: project.start_timeout,
         };

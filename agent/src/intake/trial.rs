@@ -19,6 +19,8 @@ use crate::runtime::{Confinement, ImageRef, InstanceId, Recipe, Runtime, Runtime
 const LOOK: Duration = Duration::from_millis(10);
 /// How often it is asked whether the program still runs.
 const ASK: Duration = Duration::from_millis(100);
+/// How long a program may take to listen that does not say it.
+const START: Duration = Duration::from_secs(10);
 /// Bytes of what a trial says that are kept.
 const LOG_BYTES_MAX: u64 = 16 << 20;
 /// The kernel's number of the state in which a socket listens.
@@ -33,6 +35,8 @@ pub(super) fn recipe(project: &Project, image: &ImageRef) -> Recipe {
         env: Vec::new(),
         args: None,
         confinement: Confinement::Hardened,
+        port: project.port,
+        machine: None,
     }
 }
 
@@ -75,14 +79,15 @@ async fn until_it_listens(
     log: &Path,
 ) -> Result<(), IntakeError> {
     let begun = Instant::now();
+    let patience = project.start_timeout.unwrap_or(START);
     let mut asked = begun;
     loop {
         if listens(sandbox.pid, project.port) {
             return Ok(());
         }
-        if begun.elapsed() > project.start_timeout {
+        if begun.elapsed() > patience {
             let said = last_words(log);
-            return Err(IntakeError::Silent { port: project.port, after: project.start_timeout, said });
+            return Err(IntakeError::Silent { port: project.port, after: patience, said });
         }
         if fs::metadata(log).is_ok_and(|metadata| metadata.len() > LOG_BYTES_MAX) {
             return Err(IntakeError::Talks { max_bytes: LOG_BYTES_MAX });

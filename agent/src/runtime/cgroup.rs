@@ -8,7 +8,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+mod make;
 mod remains;
+
+pub use make::Limits;
 
 /// A cgroup, named for BPF programs and for the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]

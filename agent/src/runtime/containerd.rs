@@ -48,10 +48,13 @@ mod events;
 mod images;
 mod import;
 mod laps;
+mod layers;
 mod sandbox;
 mod shim;
 mod spec;
 
+pub use self::layers::{LayerMount, Layers};
+pub(super) use self::spec::{arguments, environment, user};
 pub use import::{Imported, Launch, LayerFile, NewImage};
 pub use sandbox::{Access, Bind, Sandbox, SandboxSpec};
 

@@ -17,8 +17,11 @@ use tokio::sync::mpsc;
 
 pub mod cgroup;
 pub mod containerd;
+pub mod qemu;
+pub mod runtimes;
 
 pub use cgroup::{Cgroup, CgroupTree, Usage};
+pub use runtimes::Runtimes;
 
 pub use crate::config::Confinement;
 
@@ -93,6 +96,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// Whether the kernel has killed for memory in a cgroup. Its own word: the runtime's may come after the exit.
     fn ran_out_of_memory(&self, _cgroup: &Cgroup) -> bool {
         false
+    }
+
+    /// Connections that are open to an instance, where the runtime knows better than the node's kernel.
+    fn open_connections(&self, _cgroup: &Cgroup) -> Option<u32> {
+        None
     }
 
     /// Whether a process is left in a cgroup. The kernel's word, so it holds also while the runtime is away.
@@ -219,6 +227,30 @@ pub struct Recipe {
     pub args: Option<Vec<String>>,
     /// How closely it is held.
     pub confinement: Confinement,
+    /// The port on which its program listens.
+    pub port: u16,
+    /// The machine that it runs in; a container has none.
+    pub machine: Option<Machine>,
+}
+
+/// What a VM is beside a [`Recipe`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Machine {
+    /// The most that it may write to its root file system, which is kept in the VM's memory.
+    pub disk_bytes: u64,
+    /// The most that it may send, and receive, in bits a second.
+    pub bandwidth_bits: Option<u64>,
+    /// Whether it may go on from the state of another of its kind.
+    pub snapshots: Snapshots,
+}
+
+/// What is done with the state of a VM whose program listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Snapshots {
+    /// The first VM of a kind leaves one, and the others go on from it.
+    Taken,
+    /// Every VM boots: for a program that draws secrets of its own when it starts.
+    Never,
 }
 
 impl Recipe {
@@ -423,6 +455,16 @@ pub enum RuntimeError {
         subject: String,
         /// The deadline.
         after_ms: u64,
+    },
+    /// A VM cannot be made or taken away.
+    #[error("{operation} `{subject}`: {source}")]
+    Vm {
+        /// What was tried.
+        operation: &'static str,
+        /// The instance, segment or image.
+        subject: String,
+        /// What QEMU, the kernel or the guest said.
+        source: Box<qemu::VmError>,
     },
     /// A cgroup cannot be found or read.
     #[error("cgroup of `{subject}`: {source}")]

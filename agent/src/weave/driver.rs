@@ -492,7 +492,8 @@ impl<R: Runtime> Driver<R> {
             {
                 standing.inherited = inherited::connections(pid, address.port());
             }
-            let open = connected.open.max(standing.inherited);
+            let open = self.tools.runtime.open_connections(cgroup).unwrap_or(connected.open);
+            let open = open.max(standing.inherited);
             let known = of_weaver.memory_bytes;
             let memory_bytes = if known == 0 || slow {
                 self.tools.runtime.usage(cgroup).map_or(known, |usage| usage.memory_bytes)

@@ -10,9 +10,11 @@ use tokio::time::{sleep, timeout};
 use super::driver::{Report, Tools};
 use super::network::Attachment;
 use crate::clock::timed;
-use crate::config::Segment;
+use crate::config::{Isolation, Segment};
 use crate::metrics;
-use crate::runtime::{Cgroup, ImageRef, InstanceId, InstanceSpec, Recipe, Runtime, RuntimeError};
+use crate::runtime::{
+    Cgroup, ImageRef, InstanceId, InstanceSpec, Machine, Recipe, Runtime, RuntimeError, Snapshots,
+};
 
 /// Pause before another try while containerd does not answer.
 const RETRY: Duration = Duration::from_millis(100);
@@ -49,7 +51,7 @@ pub(super) fn watch<R>(
     cgroup: &Cgroup,
     address: SocketAddr,
 ) {
-    tools.containers.appeared(cgroup.id, number, name.as_str(), segment);
+    tools.containers.appeared(cgroup.id, address, number, name.as_str(), segment);
     if let Err(error) = tools.connections.watch(cgroup.id, address.port()) {
         tracing::error!(%error, instance = %name, "its connections cannot be counted");
     }
@@ -67,13 +69,13 @@ pub(super) async fn make<R: Runtime>(
     let began = Instant::now();
     let mut known = tools.known.clone();
     // A little sooner than the weaver gives up: it would not know the cause.
-    let known = timeout(rules.start_timeout.mul_f64(0.9), known.wait_for(|known| *known));
+    let known = timeout(rules.start_timeout().mul_f64(0.9), known.wait_for(|known| *known));
     if !known.await.is_ok_and(|answer| answer.is_ok()) {
         return Err(Unmade::failed("containerd has not answered since the agent's start"));
     }
     let attachment = tools.network.reserve(name).map_err(Unmade::failed)?;
     let spec = spec(rules, name, graph, &attachment);
-    let until = began + rules.start_timeout;
+    let until = began + rules.start_timeout();
     // The process alone needs the namespace, and its program alone what is in it: all else is made meanwhile.
     let (namespace, prepared) = tokio::join!(
         timed(tools.network.enter(name)),
@@ -122,6 +124,12 @@ pub(super) fn recipe(rules: &Segment) -> Recipe {
         env: rules.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         args: None,
         confinement: rules.confinement,
+        port: rules.port,
+        machine: (rules.isolation == Isolation::Vm).then(|| Machine {
+            disk_bytes: rules.limits.disk.0,
+            bandwidth_bits: rules.limits.bandwidth.map(|bytes| bytes.0.saturating_mul(8)),
+            snapshots: if rules.snapshots { Snapshots::Taken } else { Snapshots::Never },
+        }),
     }
 }
 

@@ -32,6 +32,8 @@ use tokio::sync::oneshot;
 
 use crate::runtime::InstanceId;
 
+pub mod tap;
+
 /// What the instances' interface is called inside their namespace.
 const INSTANCE_LINK: &str = "eth0";
 

@@ -65,7 +65,7 @@ impl SegmentRules {
             miss: segment.miss,
             memory_bytes: segment.limits.memory.0,
             concurrency: segment.limits.concurrency,
-            start_timeout_ms: segment.start_timeout.as_millis() as u64,
+            start_timeout_ms: segment.start_timeout().as_millis() as u64,
         }
     }
 }

@@ -41,7 +41,10 @@ impl Place {
     }
 
     /// Names that no other place has.
-    pub(super) fn unique(name: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When no block of addresses is free.
+    pub fn unique(name: &str) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Self::called(format!("weft-{name}-{}-{count}", std::process::id()))
@@ -98,7 +101,7 @@ impl Place {
     ///
     /// # Errors
     /// What cannot be removed.
-    pub(super) fn clear(&self) -> Result<()> {
+    pub fn clear(&self) -> Result<()> {
         // An earlier run had another block; its configuration tells the bridge's name.
         let before = fs::read_to_string(self.config()).ok().and_then(|text| bridge_in(&text));
         let (config, socket) = (self.config(), self.socket());
@@ -106,6 +109,8 @@ impl Place {
             // The rest is containerd's, which knows in what order to end it.
             if process.value_of("--config") == config.to_str()
                 || process.value_of("--socket") == socket.to_str()
+                // A VM.
+                || process.value_of("-pidfile").is_some_and(|file| Path::new(file).starts_with(&self.directory))
             {
                 process.kill_and_wait();
             }

@@ -9,6 +9,7 @@ mod report;
 mod scrape;
 mod start;
 mod stats;
+mod vm;
 
 use std::process::{Command, Stdio};
 
@@ -26,6 +27,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Cold starts against containerd's own calls and `ctr run`; hits against the same container reached directly
     Start(start::Arguments),
+    /// The boot of a VM against going on from a snapshot, and that against one that was held paused
+    Vm(vm::Arguments),
     /// The code graph: right call graphs of PyCG's benchmark, and source per second
     Code(code::Arguments),
 }
@@ -37,6 +40,7 @@ enum What {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Start(arguments) => start::run(arguments),
+        What::Vm(arguments) => vm::run(arguments),
         What::Code(arguments) => code::run(arguments),
     }
 }

@@ -14,7 +14,7 @@ use crate::command;
 const BUILT: &str = "WEFT_BENCH_BUILT";
 /// The references and what is measured against them are favoured alike; what is disturbed less is measured better.
 pub(super) const NICE: i32 = -10;
-const PACKAGES: [&str; 4] = ["weft", "weft-tests", "weft-floor", "xtask"];
+const PACKAGES: [&str; 5] = ["weft", "weft-tests", "weft-floor", "weft-vms", "xtask"];
 
 /// Builds everything and starts the released program in this one's place. In the released program it returns what load
 /// there was before the build.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::sandbox::{Access, Bind};
-use crate::runtime::{Confinement, ImageFault, ImageInfo, InstanceId, InstanceSpec};
+use crate::runtime::{Confinement, ImageFault, ImageInfo, InstanceId, InstanceSpec, Recipe};
 
 mod hardened;
 
@@ -60,8 +60,8 @@ pub(super) fn runtime_spec(
         "ociVersion": "1.0.2",
         "process": {
             "user": { "uid": uid, "gid": gid },
-            "args": arguments(instance, image)?,
-            "env": environment(instance, image),
+            "args": arguments(&instance.recipe, image)?,
+            "env": environment(&instance.recipe, image),
             "cwd": directory,
             "capabilities": {
                 "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
@@ -117,17 +117,17 @@ pub(super) fn host_id(confinement: Confinement, id: &InstanceId, inside: u32) ->
     }
 }
 
-fn arguments(instance: &InstanceSpec, image: &ImageInfo) -> Result<Vec<String>, ImageFault> {
+/// The program and its arguments: the segment's, else the image's.
+pub(in crate::runtime) fn arguments(recipe: &Recipe, image: &ImageInfo) -> Result<Vec<String>, ImageFault> {
     let own = || image.entrypoint.iter().chain(&image.cmd).cloned().collect();
-    let arguments: Vec<_> = instance.recipe.args.clone().unwrap_or_else(own);
+    let arguments: Vec<_> = recipe.args.clone().unwrap_or_else(own);
     if arguments.is_empty() { Err(ImageFault::NoProgram) } else { Ok(arguments) }
 }
 
 /// The image's, where the segment sets no other value; PATH as every shell expects it.
-fn environment(instance: &InstanceSpec, image: &ImageInfo) -> Vec<String> {
+pub(in crate::runtime) fn environment(recipe: &Recipe, image: &ImageInfo) -> Vec<String> {
     let name_of = |line: &str| line.split('=').next().unwrap_or_default().to_owned();
-    let mut lines: Vec<_> =
-        instance.recipe.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut lines: Vec<_> = recipe.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     for line in image.env.iter().map(String::as_str).chain([DEFAULT_PATH]) {
         if lines.iter().all(|known| name_of(known) != name_of(line)) {
             lines.push(line.to_owned());
@@ -136,7 +136,8 @@ fn environment(instance: &InstanceSpec, image: &ImageInfo) -> Vec<String> {
     lines
 }
 
-fn user(text: &str) -> Result<(u32, u32), ImageFault> {
+/// User and group of an image, by number.
+pub(in crate::runtime) fn user(text: &str) -> Result<(u32, u32), ImageFault> {
     if text.is_empty() {
         return Ok((0, 0));
     }
@@ -169,7 +170,7 @@ fn mounts() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::{ImageRef, InstanceId, Recipe};
+    use crate::runtime::{ImageRef, InstanceId};
 
     fn recipe() -> Recipe {
         Recipe {
@@ -179,6 +180,8 @@ mod tests {
             env: vec![("MODE".into(), "shop".into())],
             args: None,
             confinement: Confinement::Trusted,
+            port: 8080,
+            machine: None,
         }
     }
 

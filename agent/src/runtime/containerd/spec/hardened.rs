@@ -47,8 +47,8 @@ pub(super) fn runtime_spec(
         "ociVersion": "1.0.2",
         "process": {
             "user": { "uid": uid, "gid": gid },
-            "args": arguments(instance, image)?,
-            "env": environment(instance, image),
+            "args": arguments(&instance.recipe, image)?,
+            "env": environment(&instance.recipe, image),
             "cwd": directory,
             "capabilities": {
                 "bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": [],
@@ -112,6 +112,8 @@ mod tests {
             env: vec![],
             args: None,
             confinement: Confinement::Hardened,
+            port: 8080,
+            machine: None,
         };
         let instance = InstanceSpec {
             id: InstanceId::new("cart-1").unwrap(),
