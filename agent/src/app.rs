@@ -124,7 +124,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let capture = Capture::new(key, containers.clone(), segments.clone(), clock);
     let answers = Arc::new(AtomicBool::new(false));
     let places = Arc::new(Semaphore::new(dispatch::HELD_MAX));
-    let intake = Arc::new(Intake::open(intake::Settings::of(&config), containerd.clone()).context("[intake]")?);
+    let intake =
+        Arc::new(Intake::open(intake::Settings::of(&config), containerd.clone()).context("[intake]")?);
     let deployer = Arc::new(Deployer::new(intake::serve::Parts {
         config: config.clone(),
         segments: segments.clone(),

@@ -11,6 +11,7 @@ use super::{Agent, quoted};
 use crate::cgroup::Subtree;
 use crate::containerd::{Keep, PrivateContainerd};
 use crate::image::{ImageBuilder, segment_image};
+use crate::kernel::Kernel;
 
 /// Describes an agent; [`Builder::start`] starts it.
 #[derive(Debug, Clone)]
@@ -24,6 +25,7 @@ pub struct Builder {
     prefix: u8,
     drain: Option<Duration>,
     neighbour: Option<Neighbour>,
+    guests: Option<Kernel>,
     segments: Vec<Segment>,
     pub(super) images: Vec<ImageBuilder>,
     pub(super) archives: Vec<PathBuf>,
@@ -56,6 +58,7 @@ pub struct Segment {
     port: u16,
     address: Option<SocketAddr>,
     miss: &'static str,
+    isolation: &'static str,
     memory_mib: u64,
     cores: f64,
     concurrency: u32,
@@ -72,6 +75,7 @@ impl Segment {
             port: 8080,
             address: None,
             miss: "activate",
+            isolation: "container",
             memory_mib: 64,
             cores: 1.0,
             concurrency: 16,
@@ -95,6 +99,12 @@ impl Segment {
     /// A miss goes to the ordinary service.
     pub fn pass(mut self) -> Self {
         self.miss = "pass";
+        self
+    }
+
+    /// Runs in VMs.
+    pub fn in_vm(mut self) -> Self {
+        self.isolation = "vm";
         self
     }
 
@@ -125,11 +135,12 @@ impl Segment {
     fn render(&self, address: SocketAddr) -> Result<String> {
         let mut text = format!(
             "\n[[segment]]\nname = {}\nimage = {}\nport = {}\naddress = \"{address}\"\nmiss = \"{}\"\n\
-             start_timeout = \"{}ms\"\nlimits = {{ memory = \"{}MiB\", cpu = {:?}, concurrency = {} }}\n",
+             isolation = \"{}\"\nstart_timeout = \"{}ms\"\nlimits = {{ memory = \"{}MiB\", cpu = {:?}, concurrency = {} }}\n",
             serde_json::to_string(&self.name)?,
             serde_json::to_string(&self.image)?,
             self.port,
             self.miss,
+            self.isolation,
             self.start_timeout.as_millis(),
             self.memory_mib,
             self.cores,
@@ -157,6 +168,7 @@ impl Builder {
             prefix: 24,
             drain: None,
             neighbour: None,
+            guests: None,
             segments: Vec::new(),
             images: Vec::new(),
             archives: Vec::new(),
@@ -215,6 +227,12 @@ impl Builder {
     pub fn beside(mut self, containerd: &PrivateContainerd, namespace: &str) -> Self {
         let (address, runc_root) = (containerd.address(), containerd.runc_root());
         self.neighbour = Some(Neighbour { address, runc_root, namespace: namespace.to_owned() });
+        self
+    }
+
+    /// Has VMs run this kernel, whoever may execute them.
+    pub fn guests(mut self, kernel: Kernel) -> Self {
+        self.guests = Some(kernel);
         self
     }
 
@@ -347,6 +365,10 @@ impl Builder {
             // The last addresses of the block that callers dial.
             Ipv4Addr::from_bits(place.dial_base().to_bits() + 240),
         );
+        if let Some(Kernel { image, modules }) = &self.guests {
+            let (image, modules) = (quoted(image)?, quoted(modules)?);
+            writeln!(text, "[vm]\nacceleration = \"tcg\"\nkernel = {image}\nmodules = {modules}\n")?;
+        }
         for (index, segment) in self.segments.iter().enumerate() {
             text += &segment.render(self.dialled(index, place))?;
         }

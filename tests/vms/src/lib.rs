@@ -160,7 +160,8 @@ impl Stage {
 
     /// What instances of a segment are made from.
     pub fn recipe(&self, segment: &str) -> Recipe {
-        let machine = |snapshots, bandwidth_bits| Some(Machine { disk_bytes: 32 << 20, bandwidth_bits, snapshots });
+        let machine =
+            |snapshots, bandwidth_bits| Some(Machine { disk_bytes: 32 << 20, bandwidth_bits, snapshots });
         Recipe {
             image: ImageRef::new(IMAGE),
             memory_bytes: MEMORY,

@@ -9,8 +9,7 @@ use weft_init::protocol::Program;
 use super::arguments::{Launch, Origin};
 use super::{
     Adopted, Came, ImageInfo, Inner, InstanceId, InstanceSpec, InstanceState, Likeness, Plan, Qemu, Recipe,
-    Record, RuntimeError, USERS_FIRST, Vm, VmError, VmShape, bring_up, containerd,
-    disk, events, fresh_name,
+    Record, RuntimeError, USERS_FIRST, Vm, VmError, VmShape, bring_up, containerd, disk, events, fresh_name,
 };
 use crate::runtime::{ImageFault, Machine, Runtime, Snapshots};
 
