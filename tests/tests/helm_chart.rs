@@ -138,7 +138,7 @@ fn the_agent_reads_every_segment_as_it_is_set() -> Result<()> {
     assert_eq!((catalog.miss, catalog.port, catalog.image.as_str()), (Miss::Pass, 8080, "shop/catalog:2"));
     let cart = config.segment("cart-2").context("cart-2")?;
     assert_eq!((cart.address, cart.port), ("[fd00::12]:8080".parse()?, 65_535));
-    assert_eq!(cart.start_timeout, Duration::from_secs(90));
+    assert_eq!(cart.start_timeout(), Duration::from_secs(90));
     assert_eq!((cart.limits.memory.mib(), cart.limits.cpu, cart.limits.concurrency), (64, 0.25, 4));
     assert_eq!(cart.env["GREETING"], "say \"hi\" & <go> \\ # not a comment");
     assert_eq!(cart.env["MULTILINE"], "one\ntwo");
