@@ -90,6 +90,7 @@ counts! {
     branching_calls: false,
     own_calls: false,
     own_loops: false,
+    large_numbers: false,
 }
 
 impl Counts {

@@ -46,7 +46,7 @@ pub(super) struct Facts {
     /// The loop around each loop, within its function.
     around: FxHashMap<LoopId, LoopId>,
     /// Collections that something is added to within a loop.
-    grown: FxHashSet<Var>,
+    grown: FxHashMap<Var, Vec<LoopId>>,
     /// Collections whose elements are assigned by key.
     keyed: FxHashSet<Var>,
     /// The types that variables are said to have.
@@ -55,6 +55,8 @@ pub(super) struct Facts {
     pub(super) decorators: FxHashMap<FunctionId, Vec<ExprId>>,
     /// The function that each variable which is assigned once holds.
     holds: FxHashMap<Var, FunctionId>,
+    /// Variables that are changed in each loop itself, not in loops in it.
+    changed: FxHashMap<LoopId, Vec<Var>>,
     declared: FxHashSet<(ScopeId, Symbol)>,
     redirected: FxHashMap<(ScopeId, Symbol), ScopeId>,
 }
@@ -106,12 +108,22 @@ impl Facts {
 
     /// Whether something is added to the collection in a loop.
     pub(super) fn grows(&self, var: Var) -> bool {
-        self.grown.contains(&var)
+        self.grown.contains_key(&var)
+    }
+
+    /// Whether something is added to the collection in a loop, or in a loop in it.
+    pub(super) fn grows_in(&self, var: Var, id: LoopId) -> bool {
+        self.grown.get(&var).is_some_and(|loops| loops.iter().any(|one| self.is_within(Some(*one), id)))
     }
 
     /// Whether elements of the collection are assigned by key.
     pub(super) fn is_keyed(&self, var: Var) -> bool {
         self.keyed.contains(&var)
+    }
+
+    /// Variables that are assigned in a loop itself.
+    pub(super) fn changed(&self, id: LoopId) -> &[Var] {
+        self.changed.get(&id).map_or(&[], Vec::as_slice)
     }
 
     /// The type that the variable is said to have.
@@ -176,6 +188,10 @@ impl Facts {
         }
     }
 
+    fn grow(&mut self, var: Var, within: Option<LoopId>) {
+        self.grown.entry(var).or_default().extend(within);
+    }
+
     fn loop_targets(&mut self, unit: &Unit, id: LoopId) {
         if let LoopKind::Each { target, iterated } | LoopKind::EachKey { target, iterated } =
             unit.loops[id.index()].kind
@@ -209,7 +225,7 @@ impl Facts {
                         && ADDING.contains(&names.text(method))
                         && let Some(var) = self.var(unit, object)
                     {
-                        self.grown.insert(var);
+                        self.grow(var, within);
                     }
                 }
                 _ => {}
@@ -230,13 +246,16 @@ impl Facts {
                             && within.is_some()
                             && appends_to(unit, value).and_then(|list| self.var(unit, list)) == Some(var)
                         {
-                            self.grown.insert(var);
+                            self.grow(var, within);
                         }
                     }
                     Source::Change(Op::Add, _) if within.is_some() => {
-                        self.grown.insert(var);
+                        self.grow(var, within);
                     }
                     _ => {}
+                }
+                if let Some(id) = within {
+                    self.changed.entry(id).or_default().push(var);
                 }
                 self.given.entry(var).or_default().push(Given { source, within });
             }
@@ -246,6 +265,15 @@ impl Facts {
                 }
             }
             ExprKind::Collection(_, parts) => self.take_apart(unit, unit.exprs_of(parts), source, within),
+            ExprKind::Map(_, entries) => {
+                let part = match source {
+                    Source::Value(value) | Source::Change(_, value) => Source::PartOf(value),
+                    other => other,
+                };
+                for entry in unit.entries(entries) {
+                    self.give(unit, entry.value, part, within);
+                }
+            }
             ExprKind::Spread(inner) => self.give(unit, inner, source, within),
             _ => {}
         }

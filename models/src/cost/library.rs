@@ -140,6 +140,8 @@ pub(super) struct CallCost {
 /// How a call's cost grows with the number of elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rate {
+    /// Seldom more than a step: engines move no elements where they can move the list's beginning.
+    Seldom,
     Log,
     Linear,
     LinearLog,
@@ -148,6 +150,7 @@ pub(super) enum Rate {
 impl Rate {
     pub(super) fn of(self, length: Growth) -> Growth {
         match self {
+            Self::Seldom => Growth::ONE,
             Self::Log => length.log(),
             Self::Linear => length,
             Self::LinearLog => length.times(length.log()),
@@ -171,7 +174,7 @@ pub(super) struct Written<'a> {
 /// The cost of a library call; `None` where it does not grow, or is not known.
 pub(super) fn cost_of(call: &Written<'_>) -> Option<CallCost> {
     use Over::{Either, First, Receiver};
-    use Rate::{Linear, LinearLog, Log};
+    use Rate::{Linear, LinearLog, Log, Seldom};
     let cost = |over, rate, does| Some(CallCost { over, rate, does });
     let made_by = call.receiver_made_by.unwrap_or_default();
     let tree = matches!(
@@ -223,7 +226,10 @@ pub(super) fn cost_of(call: &Written<'_>) -> Option<CallCost> {
         "pop" if call.first_is_zero && call.language == LanguageId::Python => {
             cost(Receiver, Linear, "takes from the front, and moves all elements")
         }
-        "shift" | "unshift" if call.language.family() == LanguageId::JavaScript => {
+        "shift" if call.language.family() == LanguageId::JavaScript => {
+            cost(Receiver, Seldom, "works at the front, and moves all elements")
+        }
+        "unshift" if call.language.family() == LanguageId::JavaScript => {
             cost(Receiver, Linear, "works at the front, and moves all elements")
         }
         "index" | "remove" | "count" | "find" | "rfind" | "includes" | "indexOf" | "lastIndexOf" | "contains"
@@ -239,7 +245,13 @@ pub(super) fn cost_of(call: &Written<'_>) -> Option<CallCost> {
         {
             if call.args == 1 { cost(First, Linear, "goes over all elements") } else { None }
         }
-        "join" => cost(First, Linear, "joins all elements"),
+        "join" if call.language == LanguageId::Python => cost(First, Linear, "joins all elements"),
+        "join" => cost(Either, Linear, "joins all elements"),
+        "Set" | "Map" | "HashSet" | "HashMap" | "ArrayList" | "ArrayDeque" | "TreeSet" | "TreeMap"
+            if !call.has_receiver && call.args == 1 =>
+        {
+            cost(First, Linear, "goes over all elements")
+        }
         "reverse" | "copy" | "slice" | "splice" | "concat" | "fill" | "map" | "filter" | "reduce" | "forEach"
         | "flat" | "flatMap" | "split" | "replace" | "replaceAll" | "strip" | "lower" | "upper" | "toLowerCase"
         | "toUpperCase" | "clone" | "extend" | "addAll" | "from" | "keys" | "values" | "items" | "entries"
@@ -263,6 +275,15 @@ pub(super) fn cost_of(call: &Written<'_>) -> Option<CallCost> {
         }
         _ => None,
     }
+}
+
+/// Methods that are mostly called on single words and letters.
+pub(super) fn is_of_short_text(name: &str) -> bool {
+    matches!(
+        name,
+        "lower" | "upper" | "strip" | "toLowerCase" | "toUpperCase" | "trim" | "startswith" | "replace" | "split"
+            | "toCharArray" | "count" | "index" | "find"
+    )
 }
 
 /// Whether a call reads what the program is given.

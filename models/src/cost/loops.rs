@@ -80,8 +80,7 @@ const PARTS_MAX: usize = 20_000;
 /// How often a loop runs.
 pub(super) fn trips(scene: &Scene<'_>, id: LoopId, around: &[Around]) -> Trips {
     match scene.unit.loops[id.index()].kind {
-        LoopKind::Each { target, iterated } => walk(scene, target, iterated, around),
-        LoopKind::EachKey { target, iterated } => walk(scene, target, iterated, around),
+        LoopKind::Each { iterated, .. } | LoopKind::EachKey { iterated, .. } => walk(scene, id, iterated, around),
         LoopKind::While(condition) | LoopKind::DoWhile(condition) => {
             let conditions = if is_true(scene, condition) { leaving(scene, id) } else { vec![condition] };
             until(scene, id, &conditions, around)
@@ -99,9 +98,13 @@ fn is_true(scene: &Scene<'_>, condition: ExprId) -> bool {
 }
 
 /// A round per element.
-fn walk(scene: &Scene<'_>, target: ExprId, iterated: ExprId, around: &[Around]) -> Trips {
+fn walk(scene: &Scene<'_>, id: LoopId, iterated: ExprId, around: &[Around]) -> Trips {
     let Size { growth, sure } = scene.length(iterated);
     let mut trips = Trips::new(growth, Drive::Walk, sure);
+    // `for node in queue: queue.append(…)`
+    if let Some(var) = scene.var(iterated).filter(|var| scene.facts.grows_in(*var, id)) {
+        return Trips { worklist: Some(var), ..Trips::new(Growth::N, Drive::Worklist, true) };
+    }
     if growth.is_exponential() {
         trips.drive = Drive::Subsets;
         return trips;
@@ -131,7 +134,6 @@ fn walk(scene: &Scene<'_>, target: ExprId, iterated: ExprId, around: &[Around]) 
         trips.shared_from = Some(outer);
         return trips;
     }
-    let _ = target;
     if let Some(outer) = neighbours_of(scene, iterated, around) {
         trips.shared_from = Some(outer);
         trips.sure = false;
@@ -231,7 +233,12 @@ fn until(scene: &Scene<'_>, id: LoopId, conditions: &[ExprId], around: &[Around]
         .collect();
     let emptied = vars.iter().copied().find(|var| is_emptied(scene, *var, id));
     let mut trips = rounds(scene, id, conditions, &driven, emptied);
-    let drivers: Vec<Var> = driven.iter().map(|(var, _)| *var).chain(emptied).collect();
+    let mut drivers: Vec<Var> = driven.iter().map(|(var, _)| *var).chain(emptied).collect();
+    if trips.drive == Drive::Condition {
+        // The condition asks for something else, but something goes on in each round.
+        let steps = |var: &Var| changes(scene, *var, id).iter().all(|change| *change == Change::Step);
+        drivers = scene.facts.changed(id).iter().copied().filter(steps).take(8).collect();
+    }
     if !trips.growth.is_constant() && trips.drive != Drive::Halving {
         trips.shared_from = shared_from(scene, id, &drivers, around);
     }
@@ -315,7 +322,11 @@ pub(super) fn change(scene: &Scene<'_>, var: Var, given: &Given) -> Change {
         }
         Source::Change(..) => Change::Scale,
         Source::Value(value) => change_to(scene, var, value, 0),
-        Source::Param(_) | Source::ElementOf(_) | Source::PartOf(_) => Change::Reset,
+        Source::PartOf(value) => match scene.kind(value) {
+            ExprKind::Call(_, callee, _) if scene.callee_name(callee) == "divmod" => Change::Scale,
+            _ => Change::Reset,
+        },
+        Source::Param(_) | Source::ElementOf(_) => Change::Reset,
     }
 }
 
@@ -449,7 +460,7 @@ fn bound(scene: &Scene<'_>, condition: ExprId, driven: &[(Var, Vec<Change>)], id
     if any { size } else { Size { growth: Growth::N, sure: false } }
 }
 
-fn comparisons(scene: &Scene<'_>, condition: ExprId, out: &mut Vec<(Op, ExprId, ExprId)>, depth: u32) {
+pub(super) fn comparisons(scene: &Scene<'_>, condition: ExprId, out: &mut Vec<(Op, ExprId, ExprId)>, depth: u32) {
     if depth > 12 || !scene.step() {
         return;
     }

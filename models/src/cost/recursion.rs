@@ -63,6 +63,8 @@ enum Shape {
     Child,
     /// Where the node at hand points to.
     Pointed,
+    /// The place of a child in a tree that lies in a list: twice its own.
+    Double,
     /// A set of bits.
     Bits,
     /// The variable of a loop.
@@ -111,7 +113,7 @@ pub(super) fn solve(
         let says = "calls itself for each child of a node: each node once".to_owned();
         return solved(Growth::N.times(base), true, Pattern::Tree, says);
     }
-    if !in_loop && each(Shape::Half) {
+    if !in_loop && (each(Shape::Half) || each(Shape::Double)) {
         return halving(scene, function, calls, on_path, base);
     }
     if !in_loop && each(Shape::Child) && !any(Shape::Step) {
@@ -178,7 +180,9 @@ fn halving(
     on_path: usize,
     base: Growth,
 ) -> Solved {
-    let guarded = on_path == 2 && calls.len() == 2 && each_is_guarded(scene, function.body, calls);
+    let guarded = on_path == 2
+        && calls.len() == 2
+        && (each_is_guarded(scene, function.body, calls) || asks_for_a_range(scene, function, calls));
     let calls_n = if guarded && base.is_constant() { 1 } else { on_path };
     let own = match calls_n {
         1 => Growth::ONE,
@@ -194,6 +198,26 @@ fn halving(
     };
     let says = format!("calls itself on halves: T(n) = {calls_n} T(n/2) + {}", base.notation());
     Solved { growth, sure: !guarded, shared: false, pattern: Pattern::Halving, says }
+}
+
+/// Two arguments are handed on as they are, and compared: a range that is looked for in a tree of ranges.
+fn asks_for_a_range(scene: &Scene<'_>, function: &Function, calls: &[OwnCall]) -> bool {
+    let handed_on: Vec<Var> = calls
+        .iter()
+        .take(1)
+        .flat_map(|call| scene.unit.args(call.args))
+        .filter_map(|arg| scene.var(arg.value))
+        .filter(|var| matches!(scene.facts.given(*var), [one] if matches!(one.source, Source::Param(_))))
+        .collect();
+    let mut compared = Vec::new();
+    for stmt in scene.unit.block(function.body).iter().take(8) {
+        if let StmtKind::Branch(branches) = scene.unit.stmt(*stmt).kind {
+            for condition in scene.unit.branches(branches).iter().filter_map(|branch| branch.condition) {
+                compared.extend(loops::names_in(scene, condition));
+            }
+        }
+    }
+    handed_on.iter().filter(|var| compared.contains(var)).count() >= 2
 }
 
 /// Each call stands under a condition of its own.
@@ -312,6 +336,8 @@ fn shape(scene: &Scene<'_>, expr: ExprId, params: &[Var], depth: u32) -> Shape {
                 let sides = [inner(left), inner(right)];
                 if loops::is_middle(scene, left) || sides.contains(&Shape::Half) {
                     Shape::Half
+                } else if sides.contains(&Shape::Double) {
+                    Shape::Double
                 } else if sides.contains(&Shape::Bits) {
                     Shape::Bits
                 } else if sides.iter().all(|side| *side == Shape::Constant) {
@@ -321,8 +347,16 @@ fn shape(scene: &Scene<'_>, expr: ExprId, params: &[Var], depth: u32) -> Shape {
                 }
             }
             Op::Divide | Op::FloorDivide | Op::ShiftRight | Op::Modulo => Shape::Half,
-            Op::Multiply => Shape::Other,
-            Op::Other => Shape::Bits,
+            Op::Multiply | Op::ShiftLeft => match [inner(left), inner(right)] {
+                [Shape::Same, Shape::Constant] | [Shape::Constant, Shape::Same] => Shape::Double,
+                [Shape::Constant, _] => Shape::Bits,
+                _ => Shape::Other,
+            },
+            Op::Other => match [inner(left), inner(right)] {
+                [Shape::Double, _] | [_, Shape::Double] => Shape::Double,
+                [_, Shape::Constant] if loops::halves(scene, expr) => Shape::Half,
+                _ => Shape::Bits,
+            },
             Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual => Shape::Constant,
             Op::Equal | Op::NotEqual | Op::In | Op::And | Op::Or | Op::Not => Shape::Constant,
             _ => Shape::Other,

@@ -9,8 +9,9 @@ use rustc_hash::FxHashMap;
 use super::facts::{Facts, Source, Var};
 use super::growth::Growth;
 use super::library;
+use super::loops;
 use crate::graph::ir::{
-    Arg, Block, Collection, Expr, ExprId, ExprKind, Literal, LoopKind, Op, Run, Spread, StmtKind, Unit, UnitId,
+    Arg, Block, Collection, Expr, ExprId, ExprKind, Literal, LoopId, LoopKind, Op, Run, Spread, StmtKind, Unit, UnitId,
 };
 use crate::graph::names::Names;
 use crate::graph::Analysis;
@@ -175,15 +176,30 @@ impl<'a> Scene<'a> {
 
     /// `i` and `i + 3`, whatever `i` is.
     pub(super) fn differ_by_constant(&self, one: ExprId, other: ExprId) -> bool {
-        let base = |expr| match self.kind(expr) {
+        let mut bases = [Vec::new(), Vec::new()];
+        self.bases(one, &mut bases[0], 0);
+        self.bases(other, &mut bases[1], 0);
+        bases[0].iter().any(|base| bases[1].contains(base))
+    }
+
+    /// Variables from which an expression differs by a constant, or by less where it is the smallest of several.
+    fn bases(&self, expr: ExprId, out: &mut Vec<Var>, depth: u32) {
+        if depth > 6 || !self.step() {
+            return;
+        }
+        match self.kind(expr) {
             ExprKind::Binary(Op::Add | Op::Subtract, left, right)
                 if matches!(self.kind(right), ExprKind::Literal(_)) =>
             {
-                self.var(left)
+                self.bases(left, out, depth + 1);
             }
-            _ => self.var(expr),
-        };
-        base(one).is_some_and(|one| base(other) == Some(one))
+            ExprKind::Call(_, callee, args) if matches!(self.callee_name(callee), "min" | "max") => {
+                for arg in self.unit.args(args).iter().take(8) {
+                    self.bases(arg.value, out, depth + 1);
+                }
+            }
+            _ => out.extend(self.var(expr)),
+        }
     }
 
     fn of_var(&self, var: Var, want: Want, depth: u32) -> Size {
@@ -210,7 +226,13 @@ impl<'a> Scene<'a> {
         for one in given.iter().take(VALUES_MAX) {
             let next = match one.source {
                 Source::Param(_) => Size::N,
-                Source::Value(value) => self.size(value, want, depth + 1),
+                Source::Value(value) => match self.stepped(var, value, one.within) {
+                    Some(within) if want == Want::Value => self.counted_to(var, within, depth),
+                    _ => self.size(value, want, depth + 1),
+                },
+                Source::Change(Op::Add | Op::Subtract, _) if want == Want::Value && one.within.is_some() => {
+                    one.within.map_or(Size::N, |within| self.counted_to(var, within, depth))
+                }
                 // What changes in each round of a loop grows with the rounds.
                 Source::Change(Op::Modulo, value) => self.size(value, want, depth + 1),
                 Source::Change(op, value) => {
@@ -221,7 +243,7 @@ impl<'a> Scene<'a> {
                 Source::ElementOf(iterated) => self.element(iterated, want, depth),
                 Source::PartOf(value) => match self.kind(value) {
                     ExprKind::Literal(_) => Size::ONE,
-                    _ => Size::N,
+                    _ => Size::GUESS,
                 },
             };
             size = size.max(next);
@@ -237,6 +259,36 @@ impl<'a> Scene<'a> {
             size = size.max(Size::N);
         }
         size
+    }
+
+    /// `i = i + 1` in a loop.
+    fn stepped(&self, var: Var, value: ExprId, within: Option<LoopId>) -> Option<LoopId> {
+        match self.kind(value) {
+            ExprKind::Binary(Op::Add | Op::Subtract | Op::Multiply, left, right)
+                if self.var(left) == Some(var) || self.var(right) == Some(var) =>
+            {
+                within
+            }
+            _ => None,
+        }
+    }
+
+    /// How large a counter gets: as large as what its loop compares it with.
+    fn counted_to(&self, var: Var, within: LoopId, depth: u32) -> Size {
+        let condition = match self.unit.loops[within.index()].kind {
+            LoopKind::While(condition) | LoopKind::DoWhile(condition) => Some(condition),
+            LoopKind::Counted { condition, .. } => condition,
+            _ => None,
+        };
+        let mut compared = Vec::new();
+        if let Some(condition) = condition {
+            loops::comparisons(self, condition, &mut compared, 0);
+        }
+        let limits = compared.iter().filter_map(|(_, left, right)| {
+            let is = |side| self.var(side) == Some(var);
+            if is(*left) { Some(*right) } else if is(*right) { Some(*left) } else { None }
+        });
+        limits.map(|limit| self.size(limit, Want::Value, depth + 1)).reduce(Size::min).unwrap_or(Size::N)
     }
 
     /// What a map, or a call that makes one, gives.
@@ -348,7 +400,12 @@ impl<'a> Scene<'a> {
             (Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual, _) => Size::ONE,
             (Op::Equal | Op::NotEqual | Op::In, _) => Size::ONE,
             (Op::Subtract, _) if self.differ_by_constant(left, right) => Size::ONE,
-            (Op::Other, _) => size(left).min(size(right)),
+            // `x | 0` is x; a mask of bits keeps a number small.
+            (Op::Other, _) => match (self.kind(left), self.kind(right)) {
+                (_, ExprKind::Literal(Literal::Int(0))) => size(left),
+                (ExprKind::Literal(_), _) | (_, ExprKind::Literal(_)) => size(left).min(size(right)),
+                _ => size(left).max(size(right)),
+            },
             _ => size(left).max(size(right)),
         }
     }

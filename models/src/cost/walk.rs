@@ -113,6 +113,8 @@ pub(super) struct Walker<'s, 'a> {
     summaries: &'s [Option<Summary>],
     group: usize,
     frames: Vec<Frame>,
+    /// What is assigned at the moment: it is written, not read.
+    target: Option<ExprId>,
     work: Work,
 }
 
@@ -126,7 +128,7 @@ pub(super) fn work(
     let number = index.number(scene.id, function);
     let group = index.group_of[number];
     let work = Work { sure: true, ..Work::default() };
-    let mut walker = Walker { scene, index, summaries, group, frames: Vec::new(), work };
+    let mut walker = Walker { scene, index, summaries, group, frames: Vec::new(), target: None, work };
     let source = &scene.unit.functions[function.index()];
     for part in parts::of_block(scene.unit, source.body) {
         walker.part(part);
@@ -273,6 +275,7 @@ impl Walker<'_, '_> {
     }
 
     fn assigned(&mut self, target: ExprId, value: ExprId, op: Option<Op>, line: u32) {
+        self.target = Some(target);
         let scene = self.scene;
         let Some(var) = scene.var(target) else { return };
         let adds = op == Some(Op::Add)
@@ -307,10 +310,9 @@ impl Walker<'_, '_> {
                     self.searched(right, line);
                 }
             }
-            ExprKind::Slice(object, ..) => {
+            ExprKind::Slice(..) if self.target != Some(id) => {
                 self.work.counts.slices += 1.0;
                 let Size { growth, .. } = scene.length(id);
-                let _ = object;
                 self.charge(growth, line, || "copies a slice".to_owned());
             }
             ExprKind::Index(inner, _) => {
@@ -328,6 +330,9 @@ impl Walker<'_, '_> {
             }
             ExprKind::Conditional(..) => self.work.counts.ifs += 1.0,
             ExprKind::Map(..) => self.work.counts.maps += 1.0,
+            ExprKind::Literal(Literal::Int(number)) if number.unsigned_abs() >= 500 => {
+                self.work.counts.large_numbers += 1.0;
+            }
             _ => {}
         }
         let is_call = matches!(scene.kind(id), ExprKind::Call(..));
@@ -426,6 +431,7 @@ impl Walker<'_, '_> {
                 Some(number) if self.index.group_of[number] == self.group => {}
                 Some(number) => {
                     found = true;
+                    let constant = constant && self.sees_only_arguments(number);
                     self.callee(number, line, Growth::ONE, constant);
                 }
                 None => self.outside(one.node, line),
@@ -433,6 +439,14 @@ impl Walker<'_, '_> {
         }
         let _ = args;
         found
+    }
+
+    /// A function of a module, which has no variables of a function around it.
+    fn sees_only_arguments(&self, number: usize) -> bool {
+        let (unit, function) = self.index.function(number);
+        let unit = &self.scene.analysis.program.units[unit.index()];
+        let scope = unit.functions[function.index()].scope;
+        unit.scopes[scope.index()].parent.is_some_and(|parent| parent.index() == 0)
     }
 
     fn callee(&mut self, number: usize, line: u32, times: Growth, constant: bool) {
@@ -528,6 +542,9 @@ impl Walker<'_, '_> {
         self.work.counts.add_call(name, made_by.as_deref());
         self.reads_whole(name, list, line);
         let Some(cost) = library::cost_of(&written) else { return };
+        if library::is_of_short_text(name) && value.is_some_and(|object| self.is_element(object)) {
+            return;
+        }
         let first = list.first().map(|arg| arg.value);
         let over = match cost.over {
             Over::Receiver => value,
@@ -536,11 +553,13 @@ impl Walker<'_, '_> {
         };
         let Some(over) = over else { return };
         let length = scene.length(over).growth;
+        if !length.is_constant() {
+            self.library_slow(&written, cost.does, over, line);
+        }
         let growth = cost.rate.of(length);
         if growth.is_constant() {
             return;
         }
-        self.library_slow(&written, cost.does, over, line);
         self.charge(growth, line, || format!("{name} {}", cost.does));
     }
 
@@ -558,6 +577,15 @@ impl Walker<'_, '_> {
         } else if does == "sorts" {
             self.slow(What::Sort, line, Vec::new(), true);
         }
+    }
+
+    /// An element of a collection: a word of a text, a row of a table.
+    fn is_element(&self, expr: ExprId) -> bool {
+        let by_name = |var| {
+            let given = self.scene.facts.given(var);
+            !given.is_empty() && given.iter().all(|one| matches!(one.source, facts::Source::ElementOf(_)))
+        };
+        matches!(self.scene.kind(expr), ExprKind::Index(..)) || self.scene.var(expr).is_some_and(by_name)
     }
 
     fn is_import(&self, var: facts::Var) -> bool {
