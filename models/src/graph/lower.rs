@@ -55,6 +55,8 @@ impl<'a> Lowering<'a> {
             redirected: Vec::new(),
             written: Vec::new(),
             imports_all: Vec::new(),
+            members: Vec::new(),
+            implements: Vec::new(),
             has_default: false,
             imports: Vec::new(),
             expr_lists: Vec::new(),

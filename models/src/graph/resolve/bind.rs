@@ -100,6 +100,12 @@ impl Bindings {
         self.of_expr.get(expr.index()).copied().filter(|var| *var != FREE).map(|var| var as usize)
     }
 
+    /// The variables of the module's scope.
+    pub(in crate::graph) fn of_module(&self) -> impl Iterator<Item = (Symbol, usize)> {
+        let own = self.by_name.iter().filter(|((scope, _), _)| *scope == ScopeId(0));
+        own.map(|((_, name), var)| (*name, *var as usize))
+    }
+
     /// The variable that a scope declares by this name.
     pub(in crate::graph) fn declared(&self, scope: ScopeId, name: Symbol) -> Option<usize> {
         self.by_name.get(&(scope, name)).map(|var| *var as usize)

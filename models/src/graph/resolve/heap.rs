@@ -245,7 +245,15 @@ impl Solver<'_> {
         let var = self.bindings[unit.index()].declared(ScopeId(0), name).filter(|_| rules.scope_is_exported);
         if let Some(var) = var {
             let var = self.vars[unit.index()][var];
-            return self.flow(var, to);
+            self.flow(var, to);
+            if !rules.packages {
+                return;
+            }
+        }
+        if rules.packages
+            && let Some(all) = self.package_name(unit, name)
+        {
+            return self.flow(all, to);
         }
         if rules.default_export.is_some_and(|default| self.names.text(name) == default) {
             // A module that has no default is its own.
@@ -334,6 +342,9 @@ impl Solver<'_> {
                 if let Some(var) = var.filter(|_| self.language(unit).rules().scope_is_exported) {
                     let var = self.vars[unit.index()][var];
                     return self.flow(from, var);
+                }
+                if let Some(name) = name.filter(|_| self.language(unit).rules().packages) {
+                    return self.write_package_name(unit, name, from);
                 }
                 value
             }

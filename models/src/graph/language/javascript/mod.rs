@@ -294,6 +294,12 @@ static RULES: Rules = Rules {
     call_method: None,
     iteration: None,
     resource: None,
+    packages: false,
+    types_bind: false,
+    literals: false,
+    structural: false,
+    maps_give_keys: true,
+    transparent: &[],
     builtin_types: BuiltinTypes {
         text: "String",
         number: "Number",

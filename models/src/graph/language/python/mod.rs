@@ -225,6 +225,12 @@ static RULES: Rules = Rules {
     call_method: Some("__call__"),
     iteration: Some(("__iter__", "__next__")),
     resource: Some(("__enter__", "__exit__")),
+    packages: false,
+    types_bind: false,
+    literals: false,
+    structural: false,
+    maps_give_keys: true,
+    transparent: &[],
     builtin_types: BuiltinTypes {
         text: "builtins.str",
         number: "builtins.int",
