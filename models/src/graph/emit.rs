@@ -189,14 +189,16 @@ impl<'p> Emit<'p> {
     fn imported_files(&self, first: UnitId, spec: Symbol) -> Vec<UnitId> {
         let mut files = self.resolution.modules.files_of(first);
         let names = &self.program.names;
-        let last = names.text(spec).rsplit(['.', ':', '/']).next().and_then(|last| names.find(last));
-        let declares = |unit: &UnitId| {
-            last.is_some_and(|last| {
-                self.resolution.bindings[unit.index()].declared(ScopeId(0), last).is_some()
-            })
-        };
-        if files.len() > 1 && files.iter().any(declares) {
-            files.retain(declares);
+        if files.len() == 1 {
+            return files;
+        }
+        for part in names.text(spec).rsplit(['.', ':', '/']).filter_map(|part| names.find(part)) {
+            let declares =
+                |unit: &UnitId| self.resolution.bindings[unit.index()].declared(ScopeId(0), part).is_some();
+            if files.iter().any(declares) {
+                files.retain(declares);
+                break;
+            }
         }
         files
     }
@@ -204,9 +206,8 @@ impl<'p> Emit<'p> {
     /// The library to which a path belongs.
     fn library(&mut self, unit: &Unit, path: &str) -> NodeId {
         // Of libraries that are imported the one with the longest name that the path begins with.
-        // Where packages are folders, one within another is not a part of it.
-        let folders = language::of(unit.language).rules().packages;
-        let ends = path.char_indices().rev().filter(|(_, c)| *c == '.' || (*c == '/' && !folders));
+        let parts_begin = language::of(unit.language).rules().parts_begin;
+        let ends = path.char_indices().rev().filter(|(_, c)| parts_begin.contains(c));
         let ends = ends.map(|(at, _)| at);
         let imported = ends.map(|at| &path[..at]).find_map(|name| self.libraries.get(name));
         if let Some(node) = self.libraries.get(path).or(imported) {

@@ -4,6 +4,7 @@
 
 mod effects;
 mod go;
+mod java;
 mod javascript;
 mod model;
 mod python;
@@ -101,6 +102,14 @@ pub(super) struct Rules {
     pub(super) maps_give_keys: bool,
     /// Methods that give back what they are called on, where the program says nothing else.
     pub(super) transparent: &'static [&'static str],
+    /// Names of a class's scope are seen in everything that stands in the class.
+    pub(super) members_are_seen: bool,
+    /// A function takes as many arguments as it has parameters: of several of one name those that fit are called.
+    pub(super) counts_bind: bool,
+    /// Calling any member of a function calls it: it stands for an interface with one method.
+    pub(super) functions_are_objects: bool,
+    /// Where the path of an imported library may go on with its parts.
+    pub(super) parts_begin: &'static [char],
     /// The paths under which the methods of built-in values are known.
     pub(super) builtin_types: BuiltinTypes,
 }
@@ -127,7 +136,8 @@ pub(super) fn of(language: LanguageId) -> &'static dyn Language {
         LanguageId::TypeScript => &javascript::JavaScript::Typed,
         LanguageId::Tsx => &javascript::JavaScript::TypedWithTags,
         LanguageId::Go => &go::Go,
-        LanguageId::Java | LanguageId::Rust => &go::Go,
+        LanguageId::Java => &java::Java,
+        LanguageId::Rust => &go::Go,
     }
 }
 
@@ -227,11 +237,6 @@ macro_rules! reading {
                 Place { scope, ..place }
             }
 
-            fn push(&mut self, kind: StmtKind, at: At, list: &mut Vec<StmtId>) {
-                let line = self.line(at);
-                list.push(self.out.stmt(kind, line));
-            }
-
             fn part(&mut self, at: At, field: $fields, place: Place) -> ExprId {
                 let line = self.line(at);
                 match self.field(at, field) {
@@ -264,9 +269,7 @@ macro_rules! reading {
 
             /// A list of what a type names.
             fn list_of(&mut self, ty: ExprId, line: u32) -> ExprId {
-                let element = self.out.expr(ExprKind::InstanceOf(ty), line);
-                let elements = self.out.exprs(vec![element]);
-                self.out.expr(ExprKind::Collection(Collection::List, elements), line)
+                self.out.container_of(Collection::List, Some(ty), line)
             }
         }
     };

@@ -115,6 +115,9 @@ impl Solver<'_> {
     }
 
     fn enter_function(&mut self, site: u32, function: Fun, receiver: Option<ValueId>) {
+        if !self.fits(site, function, receiver) {
+            return;
+        }
         let info = &self.functions[function.index()];
         // A method without a body is reached where there is no other.
         if !info.flags.declared_only || self.values_of(self.sites[site as usize].callee).len() < 2 {
@@ -138,6 +141,16 @@ impl Solver<'_> {
             self.pass_arguments(site, function, shift);
             self.give_back(site, function);
         }
+    }
+
+    /// Whether a function takes that many arguments, where that is sure to count.
+    fn fits(&self, site: u32, function: Fun, receiver: Option<ValueId>) -> bool {
+        let info = &self.functions[function.index()];
+        let args = self.args_of(site);
+        let any = args.iter().any(|arg| arg.spread != Spread::No)
+            || info.params.iter().any(|param| param.kind != ParamKind::One);
+        let given = args.len() + usize::from(info.language.receiver_is_parameter && receiver.is_some());
+        any || !info.language.counts_bind || given == info.params.len()
     }
 
     fn is_declared(&self, receiver: Option<ValueId>) -> bool {

@@ -300,12 +300,16 @@ impl Solver<'_> {
     pub(super) fn instance(&mut self, to: CellId, ty: ValueId, unit: UnitId) {
         let value = match self.values.get(ty) {
             Value::Class(class) => Value::Declared(class),
-            kept @ (Value::Object(..) | Value::LibraryResult(_) | Value::Declared(_))
+            kept @ (Value::Object(..) | Value::LibraryResult(_) | Value::Declared(_) | Value::SomeText)
                 if self.language(unit).rules().types_bind =>
             {
                 kept
             }
-            Value::Library(path) if !self.is_builtin(unit, path) => Value::LibraryResult(path),
+            Value::Library(path)
+                if self.language(unit).rules().types_bind || !self.is_builtin(unit, path) =>
+            {
+                Value::LibraryResult(path)
+            }
             _ => return,
         };
         let value = self.values.id(value);

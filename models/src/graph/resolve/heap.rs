@@ -218,6 +218,9 @@ impl Solver<'_> {
     /// A function's own attributes; its prototype; its built-in methods.
     fn load_function(&mut self, load: u32, object: ValueId, key: Key) {
         let to = self.loads[load as usize].cell;
+        if self.language(self.loads[load as usize].at.unit).rules().functions_are_objects {
+            return self.add(to, object);
+        }
         let Value::Function(function) = self.values.get(object) else {
             return self.load_method(load, |types| types.function, key, object);
         };

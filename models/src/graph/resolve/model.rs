@@ -36,6 +36,7 @@ impl Solver<'_> {
             Model::Number => self.give(result, Value::SomeNumber),
             Model::Super => self.give_super(site),
             Model::Same => self.for_first(site, |solver, cell| solver.flow(cell, result)),
+            Model::ListOf => self.list_arguments(site),
             Model::Append => self.append(site),
             Model::NewPromise => self.call_first(site),
             Model::Get
@@ -92,6 +93,13 @@ impl Solver<'_> {
                 self.flow(arg.cell, result);
             }
         }
+    }
+
+    fn list_arguments(&mut self, site: u32) {
+        let CallSite { result, .. } = self.sites[site as usize];
+        let list = self.object_of(Collection::List, result);
+        let place = self.field(list, Key::ANY);
+        self.args_of(site).to_vec().iter().for_each(|arg| self.flow(arg.cell, place));
     }
 
     /// `append(list, element, more...)`; there may be no list yet.

@@ -245,6 +245,10 @@ static RULES: Rules = Rules {
     structural: true,
     maps_give_keys: false,
     transparent: &[],
+    members_are_seen: false,
+    counts_bind: false,
+    functions_are_objects: false,
+    parts_begin: &['.'],
     builtin_types: BuiltinTypes {
         text: "builtin.string",
         number: "builtin.int",
@@ -326,3 +330,10 @@ struct Reader<'r, 'n> {
 }
 
 reading!(Reader, K, F);
+
+impl Reader<'_, '_> {
+    fn push(&mut self, kind: StmtKind, at: At, list: &mut Vec<StmtId>) {
+        let line = self.line(at);
+        list.push(self.out.stmt(kind, line));
+    }
+}

@@ -300,6 +300,10 @@ static RULES: Rules = Rules {
     structural: false,
     maps_give_keys: true,
     transparent: &[],
+    members_are_seen: false,
+    counts_bind: false,
+    functions_are_objects: false,
+    parts_begin: &['.', '/'],
     builtin_types: BuiltinTypes {
         text: "String",
         number: "Number",

@@ -231,6 +231,10 @@ static RULES: Rules = Rules {
     structural: false,
     maps_give_keys: true,
     transparent: &[],
+    members_are_seen: false,
+    counts_bind: false,
+    functions_are_objects: false,
+    parts_begin: &['.', '/'],
     builtin_types: BuiltinTypes {
         text: "builtins.str",
         number: "builtins.int",
