@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use weft_models::graph::diagnostic::Trouble;
 use weft_models::graph::{Bounds, CodeGraph, SourceFile, analyse};
 
-const ENDINGS: [&str; 4] = ["py", "js", "ts", "tsx"];
+const ENDINGS: [&str; 6] = ["py", "js", "ts", "tsx", "go", "java"];
 /// Far more than any of it takes; a machine may be slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -226,4 +226,34 @@ const WORDS: &[&str] = &[
     "?",
     "!",
     "|",
+    "func",
+    "package",
+    "range",
+    ":=",
+    "<-",
+    "struct",
+    "map",
+    "go",
+    "defer",
+    "select",
+    "chan",
+    "fn",
+    "impl",
+    "trait",
+    "match",
+    "mod",
+    "use",
+    "::",
+    "->",
+    "'a",
+    "#[x]",
+    "dyn",
+    "where",
+    "public",
+    "void",
+    "implements",
+    "throws",
+    "synchronized",
+    "record",
+    "@A",
 ];

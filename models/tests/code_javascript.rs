@@ -1,17 +1,8 @@
 //! JavaScript and TypeScript programs and the graphs they must give.
 mod graphs;
 
-use graphs::{calls, certain, edges, graph};
-use weft_models::graph::code::{CodeGraph, EdgeKind, NodeKind};
-
-/// Calls between the program's own functions.
-fn own(graph: &CodeGraph) -> Vec<String> {
-    let library = |name: &str| graph.find(NodeKind::LibraryFunction, name).is_some();
-    let mut calls = calls(graph);
-    calls.retain(|call| call.split(" -> ").all(|name| !library(name)));
-    calls.dedup();
-    calls
-}
+use graphs::{calls, certain, edges, graph, own};
+use weft_models::graph::code::{EdgeKind, NodeKind};
 
 #[test]
 fn modules_of_both_kinds_are_joined() {

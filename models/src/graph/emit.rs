@@ -58,6 +58,11 @@ pub(super) fn emit(
     for (at, unit) in program.units.iter().enumerate() {
         emit.unit(UnitId::of(at), unit);
     }
+    for (function, class) in &resolution.owners {
+        let (node, class) = (emit.function_node(*function), emit.classes[class.index()]);
+        let line = emit.graph.nodes[node.0 as usize].lines.0;
+        emit.edge(class, node, EdgeKind::Contains, true, line);
+    }
     for at in 0..program.units.len() {
         emit.imports(UnitId::of(at));
     }
@@ -137,8 +142,11 @@ impl<'p> Emit<'p> {
         }
         for (at, function) in unit.functions.iter().enumerate().skip(1) {
             let around = unit.scopes[function.scope.index()].parent.map(|scope| self.holder(id, unit, scope));
-            let node = self.function_node(self.resolution.function(id, FunctionId::of(at)));
-            if let Some(around) = around {
+            let own = self.resolution.function(id, FunctionId::of(at));
+            let node = self.function_node(own);
+            // Methods that stand outside of their classes get theirs when all classes have a node.
+            let given = self.resolution.owners.binary_search_by_key(&own, |(function, _)| *function);
+            if let Some(around) = around.filter(|_| given.is_err()) {
                 self.edge(around, node, EdgeKind::Contains, true, function.lines.0);
             }
         }
@@ -162,20 +170,45 @@ impl<'p> Emit<'p> {
         let from = self.function_node(self.resolution.function(id, FunctionId(0)));
         for (spec, line) in &unit.imports {
             let modules = &self.resolution.modules;
-            let (to, certain) = match modules.resolve(&self.program.units, &self.program.names, id, *spec) {
-                Imported::Unit(unit) => {
-                    (self.function_node(self.resolution.function(unit, FunctionId(0))), true)
+            match modules.resolve(&self.program.units, &self.program.names, id, *spec) {
+                Imported::Unit(first) => {
+                    for unit in self.imported_files(first, *spec).into_iter().filter(|unit| *unit != id) {
+                        let to = self.function_node(self.resolution.function(unit, FunctionId(0)));
+                        self.edge(from, to, EdgeKind::Imports, true, *line);
+                    }
                 }
-                Imported::Library(path) => (self.library(unit, &path), true),
-            };
-            self.edge(from, to, EdgeKind::Imports, certain, *line);
+                Imported::Library(path) => {
+                    let to = self.library(unit, &path);
+                    self.edge(from, to, EdgeKind::Imports, true, *line);
+                }
+            }
         }
+    }
+
+    /// Of a module of several files those that declare what is imported, or all.
+    fn imported_files(&self, first: UnitId, spec: Symbol) -> Vec<UnitId> {
+        let mut files = self.resolution.modules.files_of(first);
+        let names = &self.program.names;
+        if files.len() == 1 {
+            return files;
+        }
+        for part in names.text(spec).rsplit(['.', ':', '/']).filter_map(|part| names.find(part)) {
+            let declares =
+                |unit: &UnitId| self.resolution.bindings[unit.index()].declared(ScopeId(0), part).is_some();
+            if files.iter().any(declares) {
+                files.retain(declares);
+                break;
+            }
+        }
+        files
     }
 
     /// The library to which a path belongs.
     fn library(&mut self, unit: &Unit, path: &str) -> NodeId {
         // Of libraries that are imported the one with the longest name that the path begins with.
-        let ends = path.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '/')).map(|(at, _)| at);
+        let parts_begin = language::of(unit.language).rules().parts_begin;
+        let ends = path.char_indices().rev().filter(|(_, c)| parts_begin.contains(c));
+        let ends = ends.map(|(at, _)| at);
         let imported = ends.map(|at| &path[..at]).find_map(|name| self.libraries.get(name));
         if let Some(node) = self.libraries.get(path).or(imported) {
             return *node;

@@ -103,6 +103,19 @@ pub struct Program {
     pub units: Vec<Unit>,
     /// Every name in them.
     pub names: Names,
+    /// What manifests call the folders that they stand in.
+    pub roots: Vec<Root>,
+}
+
+/// What others call the modules in a folder, as its manifest says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Whose modules.
+    pub language: LanguageId,
+    /// From the root of the upload, without a slash at the end.
+    pub folder: String,
+    /// The path or name before those of modules.
+    pub name: String,
 }
 
 /// One file.
@@ -136,6 +149,10 @@ pub struct Unit {
     pub imports_all: Vec<ExprId>,
     /// The module says what it exports without a name.
     pub has_default: bool,
+    /// Members of classes that stand outside of them.
+    pub members: Vec<Member>,
+    /// Types, and what they are said outside of them to inherit from.
+    pub implements: Vec<(ExprId, ExprId)>,
     /// Every module that is named, with the line.
     pub imports: Vec<(Symbol, u32)>,
     pub(super) expr_lists: Vec<ExprId>,
@@ -260,6 +277,19 @@ pub struct Flags {
     pub generator: bool,
     /// Has no receiver of its own: `this` is that of the function around it.
     pub arrow: bool,
+    /// A method without a body: others have one.
+    pub declared_only: bool,
+}
+
+/// A member of a class that stands outside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The class, as it is named there.
+    pub ty: ExprId,
+    /// What it is called.
+    pub name: Symbol,
+    /// What it is.
+    pub value: ExprId,
 }
 
 /// A parameter.

@@ -4,8 +4,9 @@
 use rustc_hash::FxHashMap;
 
 use super::ir::{
-    Arg, Block, Branch, CallKind, Class, ClassId, Entry, Expr, ExprId, ExprKind, Flags, Function, FunctionId,
-    Handler, Loop, LoopId, Param, Run, Scope, ScopeId, ScopeKind, Spread, Stmt, StmtId, StmtKind, Unit,
+    Arg, Block, Branch, CallKind, Class, ClassId, Collection, Entry, Expr, ExprId, ExprKind, Flags, Function,
+    FunctionId, Handler, Loop, LoopId, Param, Run, Scope, ScopeId, ScopeKind, Spread, Stmt, StmtId, StmtKind,
+    Unit,
 };
 use super::names::{Names, Symbol};
 use super::source::LanguageId;
@@ -55,6 +56,8 @@ impl<'a> Lowering<'a> {
             redirected: Vec::new(),
             written: Vec::new(),
             imports_all: Vec::new(),
+            members: Vec::new(),
+            implements: Vec::new(),
             has_default: false,
             imports: Vec::new(),
             expr_lists: Vec::new(),
@@ -216,6 +219,17 @@ impl<'a> Lowering<'a> {
     /// A call with one argument.
     pub(super) fn apply(&mut self, kind: CallKind, callee: ExprId, value: ExprId, line: u32) -> ExprId {
         self.call(kind, callee, vec![Arg { name: None, value, spread: Spread::No }], line)
+    }
+
+    /// A container of what a type names, wherever in it.
+    pub(super) fn container_of(&mut self, kind: Collection, ty: Option<ExprId>, line: u32) -> ExprId {
+        let mut list = Vec::new();
+        if let Some(ty) = ty {
+            let element = self.expr(ExprKind::InstanceOf(ty), line);
+            list.push(self.stmt(StmtKind::Emit(None, element), line));
+        }
+        let block = self.block(list);
+        self.expr(ExprKind::Comprehension(kind, block), line)
     }
 
     pub(super) fn assign(&mut self, target: ExprId, value: ExprId, line: u32) -> StmtId {

@@ -23,9 +23,7 @@
 //! 2. A module of `language` with its `kinds!` and `fields!` (the grammar's names; a name that is no node of the grammar
 //!    keeps the token of that name) and its implementation of the trait; the line in `language::of`.
 //! 3. Lowering. Declare a name in the scope in which it is visible, before or after its use. A name that is assigned
-//!    without being declared there goes to `Unit::written`. Methods are assigned to names in their class's scope; members
-//!    that stand elsewhere (`impl` blocks, receivers) are assigned to attributes of the class: the resolver looks for
-//!    those, too. A value of a declared type is `Assign { ty }`, a parameter's type `Param::ty`; both make instances of
+//!    without being declared there goes to `Unit::written`. Methods are assigned to names in their class's scope. A value of a declared type is `Assign { ty }`, a parameter's type `Param::ty`; both make instances of
 //!    the type *or what inherits from it*, so that calls on them reach overriding methods and are inferred. What cannot be
 //!    said in the IR is [`ir::ExprKind::Unknown`] with the expressions in it: their calls count all the same.
 //! 4. Tables of what is built in, of models (`language::Model`) and of effects.
@@ -42,6 +40,7 @@ mod emit;
 pub mod ir;
 mod language;
 mod lower;
+pub mod manifest;
 pub mod names;
 mod reach;
 mod resolve;
@@ -125,7 +124,7 @@ pub fn analyse(files: &[SourceFile], bounds: &Bounds) -> Analysis {
 
 /// Parses and lowers files, one after the other.
 fn read(files: &[SourceFile], bounds: &Bounds, trouble: &mut Diagnostics) -> Program {
-    let mut program = Program::default();
+    let mut program = Program { roots: manifest::roots(files, bounds), ..Program::default() };
     let mut reader = syntax::Reader::default();
     let mut tables = FxHashMap::default();
     for file in source::accept(files, bounds, trouble) {

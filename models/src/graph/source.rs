@@ -36,6 +36,12 @@ pub enum LanguageId {
     TypeScript,
     /// TypeScript with JSX.
     Tsx,
+    /// Go.
+    Go,
+    /// Java.
+    Java,
+    /// Rust.
+    Rust,
 }
 
 impl LanguageId {
@@ -47,6 +53,9 @@ impl LanguageId {
             "js" | "mjs" | "cjs" | "jsx" => Some(Self::JavaScript),
             "ts" | "mts" | "cts" => Some(Self::TypeScript),
             "tsx" => Some(Self::Tsx),
+            "go" => Some(Self::Go),
+            "java" => Some(Self::Java),
+            "rs" => Some(Self::Rust),
             _ => None,
         }
     }
@@ -54,8 +63,8 @@ impl LanguageId {
     /// The language whose modules it can import.
     pub fn family(self) -> Self {
         match self {
-            Self::Python => Self::Python,
             Self::JavaScript | Self::TypeScript | Self::Tsx => Self::JavaScript,
+            other => other,
         }
     }
 
@@ -66,6 +75,9 @@ impl LanguageId {
             Self::JavaScript => "javascript",
             Self::TypeScript => "typescript",
             Self::Tsx => "tsx",
+            Self::Go => "go",
+            Self::Java => "java",
+            Self::Rust => "rust",
         }
     }
 }

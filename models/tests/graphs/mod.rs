@@ -1,5 +1,5 @@
 //! Graphs of small programs, as lines of text that a test can hold against what it expects.
-use weft_models::graph::code::{Certainty, CodeGraph, Edge, EdgeKind};
+use weft_models::graph::code::{Certainty, CodeGraph, Edge, EdgeKind, NodeKind};
 use weft_models::graph::{Bounds, SourceFile, analyse};
 
 /// The graph of these paths and texts.
@@ -19,6 +19,16 @@ pub(crate) fn edges(graph: &CodeGraph, kind: EdgeKind) -> Vec<String> {
 /// All calls, sorted.
 pub(crate) fn calls(graph: &CodeGraph) -> Vec<String> {
     edges(graph, EdgeKind::Calls)
+}
+
+/// Calls between the program's own functions, each once.
+#[allow(dead_code, reason = "not every test needs it")]
+pub(crate) fn own(graph: &CodeGraph) -> Vec<String> {
+    let library = |name: &str| graph.find(NodeKind::LibraryFunction, name).is_some();
+    let mut calls = calls(graph);
+    calls.retain(|call| call.split(" -> ").all(|name| !library(name)));
+    calls.dedup();
+    calls
 }
 
 /// Whether a call is exact.

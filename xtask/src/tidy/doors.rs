@@ -48,10 +48,13 @@ const DOORS: &[Door] = &[
     ("metrics_exporter_prometheus", &["agent/src/metrics.rs", "agent/src/scrape"]),
     ("toml", &["agent/src/config", "agent/src/intake/project"]),
     ("tree_sitter", &["models/src/graph/"]),
+    ("tree_sitter_go", &["models/src/graph/language/"]),
+    ("tree_sitter_java", &["models/src/graph/language/"]),
     ("tree_sitter_javascript", &["models/src/graph/language/"]),
     ("tree_sitter_python", &["models/src/graph/language/"]),
+    ("tree_sitter_rust", &["models/src/graph/language/"]),
     ("tree_sitter_typescript", &["models/src/graph/language/"]),
-    ("petgraph", &["models/src/graph/"]),
+    ("petgraph", &["models/src/graph/", "models/src/cost/index"]),
 ];
 /// System tests and the developer's commands talk to the agent from outside, with what suits them.
 const OUTSIDE: &[&str] = &["ebpf/", "tests/", "xtask/", "agent/tests/", "models/tests/"];

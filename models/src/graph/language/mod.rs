@@ -3,12 +3,15 @@
 //! A language is one implementation of [`Language`] in one module here, and one line in [`of`].
 
 mod effects;
+mod go;
+mod java;
 mod javascript;
 mod model;
 mod python;
 
 use std::borrow::Cow;
 
+use super::ir::Root;
 use super::lower::Lowering;
 use super::source::LanguageId;
 use super::syntax::{Condensed, Syntax, Table};
@@ -64,6 +67,8 @@ pub(super) struct Importer<'a> {
     pub(super) module: &'a str,
     /// From the root of the upload.
     pub(super) path: &'a str,
+    /// What manifests call folders.
+    pub(super) roots: &'a [Root],
 }
 
 /// What holds for all programs of a language.
@@ -85,6 +90,26 @@ pub(super) struct Rules {
     pub(super) iteration: Option<(&'static str, &'static str)>,
     /// Entering and leaving a resource call these methods.
     pub(super) resource: Option<(&'static str, &'static str)>,
+    /// Files of one module share the names of their module scopes.
+    pub(super) packages: bool,
+    /// What a type says is checked before the program runs: a call by it is certain where one method only is possible.
+    pub(super) types_bind: bool,
+    /// Making an instance fills its fields by their names and calls nothing.
+    pub(super) literals: bool,
+    /// A class inherits from every interface whose methods it has.
+    pub(super) structural: bool,
+    /// Iterating a map gives its keys.
+    pub(super) maps_give_keys: bool,
+    /// Methods that give back what they are called on, where the program says nothing else.
+    pub(super) transparent: &'static [&'static str],
+    /// Names of a class's scope are seen in everything that stands in the class.
+    pub(super) members_are_seen: bool,
+    /// A function takes as many arguments as it has parameters: of several of one name those that fit are called.
+    pub(super) counts_bind: bool,
+    /// Calling any member of a function calls it: it stands for an interface with one method.
+    pub(super) functions_are_objects: bool,
+    /// Where the path of an imported library may go on with its parts.
+    pub(super) parts_begin: &'static [char],
     /// The paths under which the methods of built-in values are known.
     pub(super) builtin_types: BuiltinTypes,
 }
@@ -110,6 +135,9 @@ pub(super) fn of(language: LanguageId) -> &'static dyn Language {
         LanguageId::JavaScript => &javascript::JavaScript::Plain,
         LanguageId::TypeScript => &javascript::JavaScript::Typed,
         LanguageId::Tsx => &javascript::JavaScript::TypedWithTags,
+        LanguageId::Go => &go::Go,
+        LanguageId::Java => &java::Java,
+        LanguageId::Rust => &go::Go,
     }
 }
 
@@ -147,4 +175,103 @@ macro_rules! fields {
         }
     };
 }
-use {fields, kinds};
+
+/// What every front end asks of a file's syntax, for a `Reader` with `syntax` and `out`.
+macro_rules! reading {
+    ($reader:ident, $kinds:ident, $fields:ident) => {
+        impl<'r> $reader<'r, '_> {
+            fn kind(&self, at: At) -> $kinds {
+                $kinds::of(self.syntax.node(at).kind)
+            }
+
+            fn line(&self, at: At) -> u32 {
+                self.syntax.line(at)
+            }
+
+            fn text(&self, at: At) -> &'r str {
+                self.syntax.text(at)
+            }
+
+            fn field(&self, at: At, field: $fields) -> Option<At> {
+                self.syntax.field(at, field.number())
+            }
+
+            fn children(&self, at: At) -> Children<'r> {
+                self.syntax.children(at)
+            }
+
+            fn first(&self, at: At) -> Option<At> {
+                self.children(at).next()
+            }
+
+            fn of_kind(&self, at: At, kind: $kinds) -> impl Iterator<Item = At> + use<'r> {
+                let syntax = self.syntax;
+                syntax.children(at).filter(move |child| $kinds::of(syntax.node(*child).kind) == kind)
+            }
+
+            /// The children that the parent calls so.
+            fn called(&self, at: At, field: $fields) -> impl Iterator<Item = At> + use<'r> {
+                let syntax = self.syntax;
+                syntax.children(at).filter(move |child| syntax.node(*child).field == field.number())
+            }
+
+            /// Whether a child, or a token between them, is of that kind.
+            fn has(&self, at: At, kind: $kinds) -> bool {
+                self.syntax.with_tokens(at).any(|child| self.kind(child) == kind)
+            }
+
+            fn symbol(&mut self, at: At) -> Symbol {
+                let text = self.syntax.text(at);
+                self.out.names.intern(text)
+            }
+
+            /// A name that is declared in a scope, for the whole of it.
+            fn declared_name(&mut self, name: Symbol, scope: ScopeId, line: u32) -> ExprId {
+                self.out.declare(scope, name);
+                self.out.name(name, scope, line)
+            }
+
+            /// A scope of a block.
+            fn inner(&mut self, place: Place) -> Place {
+                let scope = self.out.scope(Some(place.scope), ScopeKind::Block, place.function);
+                Place { scope, ..place }
+            }
+
+            fn part(&mut self, at: At, field: $fields, place: Place) -> ExprId {
+                let line = self.line(at);
+                match self.field(at, field) {
+                    Some(part) => self.expr(part, place),
+                    None => self.out.unknown(Vec::new(), line),
+                }
+            }
+
+            /// The only expression inside.
+            fn inside(&mut self, at: At, place: Place) -> ExprId {
+                let line = self.line(at);
+                match self.first(at) {
+                    Some(inner) => self.expr(inner, place),
+                    None => self.out.unknown(Vec::new(), line),
+                }
+            }
+
+            fn parts(&mut self, at: At, place: Place) -> Run<ExprId> {
+                let parts = self.children(at).map(|child| self.expr(child, place)).collect();
+                self.out.exprs(parts)
+            }
+
+            /// A text as it is written, without its quotes.
+            fn text_literal(&mut self, text: &str) -> ExprKind {
+                if text.len() > TEXT_MAX || text.contains('\\') {
+                    return ExprKind::Literal(Literal::SomeText(Run::EMPTY));
+                }
+                ExprKind::Literal(Literal::Text(self.out.names.intern(text)))
+            }
+
+            /// A list of what a type names.
+            fn list_of(&mut self, ty: ExprId, line: u32) -> ExprId {
+                self.out.container_of(Collection::List, Some(ty), line)
+            }
+        }
+    };
+}
+use {fields, kinds, reading};

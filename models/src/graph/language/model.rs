@@ -32,6 +32,10 @@ pub(crate) enum Model {
     Number,
     /// Gives back nothing that is followed.
     Nothing,
+    /// Gives back a new list of its arguments.
+    ListOf,
+    /// Gives back its first argument, a container, to which the others are added.
+    Append,
     /// Of a container: adds its last argument.
     Add,
     /// Of a container: adds the elements of its argument.

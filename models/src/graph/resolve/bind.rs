@@ -4,6 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::graph::ir::{ExprKind, FunctionId, ScopeId, ScopeKind, Unit};
+use crate::graph::language;
 use crate::graph::names::Symbol;
 
 /// A variable.
@@ -79,6 +80,7 @@ impl Bindings {
 
     fn look_up(&self, unit: &Unit, start: ScopeId, name: Symbol) -> Option<u32> {
         let mut scope = start;
+        let members = language::of(unit.language).rules().members_are_seen;
         // A redirection leads outwards, so the way ends.
         for _ in 0..=unit.scopes.len() {
             if let Some(to) = self.redirects.get(&(scope, name)) {
@@ -86,7 +88,7 @@ impl Bindings {
                 continue;
             }
             let found = &unit.scopes[scope.index()];
-            let seen = scope == start || !matches!(found.kind, ScopeKind::Class(_));
+            let seen = members || scope == start || !matches!(found.kind, ScopeKind::Class(_));
             if let Some(var) = self.by_name.get(&(scope, name)).filter(|_| seen) {
                 return Some(*var);
             }
@@ -98,6 +100,12 @@ impl Bindings {
     /// The variable that a name expression means.
     pub(in crate::graph) fn var(&self, expr: crate::graph::ir::ExprId) -> Option<usize> {
         self.of_expr.get(expr.index()).copied().filter(|var| *var != FREE).map(|var| var as usize)
+    }
+
+    /// The variables of the module's scope.
+    pub(in crate::graph) fn of_module(&self) -> impl Iterator<Item = (Symbol, usize)> {
+        let own = self.by_name.iter().filter(|((scope, _), _)| *scope == ScopeId(0));
+        own.map(|((_, name), var)| (*name, *var as usize))
     }
 
     /// The variable that a scope declares by this name.

@@ -46,6 +46,11 @@ impl Solver<'_> {
             }
             Value::Function(function) => self.enter_function(site, function, None),
             Value::Bound(function, receiver) => self.enter_function(site, function, Some(receiver)),
+            Value::Library(path) | Value::LibraryResult(path)
+                if kind == CallKind::New && self.language(at.unit).rules().literals =>
+            {
+                self.fill_library(site, path);
+            }
             Value::Library(path) => self.call_library(site, path, None, true),
             Value::LibraryResult(path) => self.call_library(site, path, None, false),
             Value::Method(path, receiver) => self.call_library(site, path, Some(receiver), true),
@@ -66,9 +71,30 @@ impl Solver<'_> {
         let CallSite { at, result, .. } = self.sites[site as usize];
         let instance = self.values.id(Value::Instance(class));
         self.add(result, instance);
+        if self.language(at.unit).rules().literals {
+            return self.fill(site, instance);
+        }
         let constructor = self.language(at.unit).rules().constructor;
         let made = self.without_result(site);
         self.call_member(made, instance, constructor);
+    }
+
+    /// Arguments by name are fields; those by position have no place that is known.
+    fn fill(&mut self, site: u32, instance: ValueId) {
+        for arg in self.args_of(site).to_vec() {
+            let key = arg.name.map_or(Key::ANY, Key::attribute);
+            let place = self.field(instance, key);
+            self.flow(arg.cell, place);
+        }
+    }
+
+    /// A library's type that is filled and not called; it may call the functions that it is given.
+    fn fill_library(&mut self, site: u32, path: Symbol) {
+        let part = self.values.id(Value::LibraryResult(path));
+        self.add(self.sites[site as usize].result, part);
+        for arg in self.args_of(site).to_vec() {
+            self.add_use(arg.cell, Use::Escape(site, path));
+        }
     }
 
     /// The same call, whose result is not the constructor's.
@@ -89,7 +115,16 @@ impl Solver<'_> {
     }
 
     fn enter_function(&mut self, site: u32, function: Fun, receiver: Option<ValueId>) {
-        self.targets.push((site, Target::Function(function), !self.is_declared(receiver)));
+        if !self.fits(site, function, receiver) {
+            return;
+        }
+        let info = &self.functions[function.index()];
+        // A method without a body is reached where there is no other.
+        if !info.flags.declared_only || self.values_of(self.sites[site as usize].callee).len() < 2 {
+            let guessed =
+                self.is_declared(receiver) && (!info.language.types_bind || info.flags.declared_only);
+            self.targets.push((site, Target::Function(function), !guessed));
+        }
         let info = &self.functions[function.index()];
         let shift = usize::from(info.language.receiver_is_parameter && receiver.is_some());
         if let Some(receiver) = receiver {
@@ -106,6 +141,16 @@ impl Solver<'_> {
             self.pass_arguments(site, function, shift);
             self.give_back(site, function);
         }
+    }
+
+    /// Whether a function takes that many arguments, where that is sure to count.
+    fn fits(&self, site: u32, function: Fun, receiver: Option<ValueId>) -> bool {
+        let info = &self.functions[function.index()];
+        let args = self.args_of(site);
+        let any = args.iter().any(|arg| arg.spread != Spread::No)
+            || info.params.iter().any(|param| param.kind != ParamKind::One);
+        let given = args.len() + usize::from(info.language.receiver_is_parameter && receiver.is_some());
+        any || !info.language.counts_bind || given == info.params.len()
     }
 
     fn is_declared(&self, receiver: Option<ValueId>) -> bool {

@@ -18,12 +18,16 @@ use crate::graph::names::{Names, Symbol};
 /// Literals that a cell tells apart; beyond them it has any.
 const LITERALS_MAX: usize = 8;
 
+/// Times that what nothing else answered is answered by what is left.
+const ROUNDS_MAX: usize = 8;
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) calls: Vec<Call>,
     pub(super) callbacks: Vec<Callback>,
     pub(super) inherits: Vec<Inherits>,
+    pub(super) owners: Vec<(Fun, Cls)>,
     pub(super) first_function: Vec<u32>,
     pub(super) first_class: Vec<u32>,
 }
@@ -91,6 +95,11 @@ pub(super) struct Solver<'p> {
     pub(super) inherited: Vec<(CellId, ValueId)>,
     /// Reads of members that a class does not have.
     pub(super) abstract_reads: Vec<(u32, Cls, Key)>,
+    /// Members without a body that were found, each with its receiver.
+    pub(super) bodiless: Vec<(CellId, ValueId)>,
+    /// Names of modules of several files: their variables, and the cell of all.
+    pub(super) package_vars: FxHashMap<(UnitId, Symbol), Vec<(u32, u32)>>,
+    pub(super) package_cells: FxHashMap<(UnitId, Symbol), CellId>,
     /// Places that are also places of a follower.
     pub(super) copies: Vec<(ValueId, Key, ValueId)>,
     now: Vec<(CellId, ValueId)>,
@@ -143,6 +152,9 @@ impl<'p> Solver<'p> {
             found: Found::default(),
             inherited: Vec::new(),
             abstract_reads: Vec::new(),
+            bodiless: Vec::new(),
+            package_vars: FxHashMap::default(),
+            package_cells: FxHashMap::default(),
             copies: Vec::new(),
             now: Vec::new(),
             later: VecDeque::new(),
@@ -287,6 +299,9 @@ impl<'p> Solver<'p> {
     pub(super) fn solve(&mut self) -> End {
         self.solving = true;
         self.run();
+        if self.link_structures() {
+            self.run();
+        }
         // What is read or written at a place that nothing names may be anywhere in the object.
         let unnamed = |solver: &Self, key: KeyOf| match key {
             KeyOf::Computed(cell) => solver.values_of(cell).is_empty(),
@@ -307,14 +322,22 @@ impl<'p> Solver<'p> {
             }
         }
         self.run();
-        for (cell, part) in std::mem::take(&mut self.inherited) {
-            if self.values_of(cell).is_empty() {
-                self.add(cell, part);
+        for _ in 0..ROUNDS_MAX {
+            for (cell, part) in std::mem::take(&mut self.inherited) {
+                if self.values_of(cell).is_empty() {
+                    self.add(cell, part);
+                }
             }
+            self.run();
+            self.answer_abstract_reads();
+            self.run();
+            let bodiless = std::mem::take(&mut self.bodiless);
+            if bodiless.is_empty() && self.inherited.is_empty() && self.abstract_reads.is_empty() {
+                break;
+            }
+            bodiless.into_iter().for_each(|(cell, method)| self.add(cell, method));
+            self.run();
         }
-        self.run();
-        self.answer_abstract_reads();
-        self.run();
         End { stopped: self.steps > self.bounds.resolution_steps, full_cells: self.full.len() }
     }
 
@@ -392,6 +415,9 @@ impl<'p> Solver<'p> {
             Use::Call(site) => self.call(site, value),
             Use::Escape(site, library) => self.escape(site, value, library),
             Use::Base(class, place) => self.base(class, place, value),
+            Use::Inherit(base) => self.inherit(value, base),
+            Use::Given(unit, member) => self.give_member(value, unit, member),
+            Use::Own(to) => self.add_own(to, value),
             Use::Instance(to, unit) => self.instance(to, value, unit),
             Use::Await(to) => self.wait(to, value),
             Use::Enter(iteration) => self.enter(iteration, value, cell),
@@ -426,6 +452,8 @@ impl<'p> Solver<'p> {
         self.found.callbacks = std::mem::take(&mut self.callbacks);
         self.found.inherits.sort_unstable();
         self.found.inherits.dedup();
+        self.found.owners.sort_unstable();
+        self.found.owners.dedup();
         self.found
     }
 

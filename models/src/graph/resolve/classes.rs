@@ -8,7 +8,7 @@ use super::cells::Solver;
 use super::uses::{Access, Use};
 use super::values::{CellId, Cls, Key, Value, ValueId};
 use super::{Inherits, Target};
-use crate::graph::ir::{ScopeId, UnitId};
+use crate::graph::ir::{ExprKind, Member, ScopeId, UnitId};
 use crate::graph::names::Symbol;
 
 /// Classes above a class that are looked at.
@@ -97,7 +97,9 @@ impl Solver<'_> {
             for subclass in self.classes[below[at].index()].subclasses.clone() {
                 if !below.contains(&subclass) && below.len() < SUBCLASSES_MAX {
                     below.push(subclass);
-                    self.load_own_member(load, subclass, key, receiver);
+                    // A method of the subclass has an instance of it.
+                    let own = self.values.id(Value::Declared(subclass));
+                    self.load_own_member(load, subclass, key, own);
                     self.watch(subclass, load, receiver);
                 }
             }
@@ -179,7 +181,7 @@ impl Solver<'_> {
     fn load_own_member(&mut self, load: u32, class: Cls, key: Key, receiver: ValueId) -> bool {
         let Some(name) = key.as_attribute() else { return false };
         if !self.done.insert((load, class.0, receiver.0 | 1 << 31)) {
-            return self.member_var(class, name).is_some();
+            return self.has_member(class, name);
         }
         let own = self.values.id(Value::Class(class));
         let given = self.field(own, key);
@@ -188,7 +190,48 @@ impl Solver<'_> {
         if let Some(var) = var {
             self.add_use(var, Use::Member(load, receiver));
         }
-        var.is_some()
+        self.has_member(class, name)
+    }
+
+    fn has_member(&self, class: Cls, name: Symbol) -> bool {
+        self.member_var(class, name).is_some() || self.classes[class.index()].given.contains(&name)
+    }
+
+    /// A class that is said elsewhere to inherit from what a cell has.
+    pub(super) fn inherit(&mut self, class: ValueId, base: CellId) {
+        if let Value::Class(class) = self.values.get(class) {
+            self.add_use(base, Use::Base(class, u32::MAX));
+        }
+    }
+
+    /// A class comes to have a member that stands outside of it.
+    pub(super) fn give_member(&mut self, class: ValueId, unit: UnitId, member: u32) {
+        let Value::Class(class) = self.values.get(class) else { return };
+        let source = &self.units[unit.index()];
+        let Member { name, value, .. } = source.members[member as usize];
+        let ExprKind::Function(function) = source.expr(value).kind else { return };
+        let function = self.fun(unit, function);
+        let given = &mut self.classes[class.index()].given;
+        if !given.contains(&name) {
+            given.push(name);
+        }
+        let own = self.values.id(Value::Class(class));
+        let place = self.field(own, Key::attribute(name));
+        let value = self.values.id(Value::Function(function));
+        self.add(place, value);
+        self.found.owners.push((function, class));
+        let info = &mut self.functions[function.index()];
+        info.class.get_or_insert(class);
+        if let Some(first) = info.params.first().map(|param| param.cell).filter(|_| !info.flags.fixed) {
+            let receiver = self.values.id(Value::Declared(class));
+            self.add(first, receiver);
+        }
+    }
+
+    pub(super) fn add_own(&mut self, to: CellId, value: ValueId) {
+        if matches!(self.values.get(value), Value::Instance(_) | Value::Declared(_)) {
+            self.add(to, value);
+        }
     }
 
     /// The variable that a class declares by that name.
@@ -227,6 +270,9 @@ impl Solver<'_> {
         };
         let takes = if python { !flags.fixed } else { called && !flags.arrow };
         let value = if takes { self.values.id(Value::Bound(function, receiver)) } else { member };
+        if flags.declared_only {
+            return self.bodiless.push((to, value));
+        }
         self.add(to, value);
     }
 
@@ -254,7 +300,16 @@ impl Solver<'_> {
     pub(super) fn instance(&mut self, to: CellId, ty: ValueId, unit: UnitId) {
         let value = match self.values.get(ty) {
             Value::Class(class) => Value::Declared(class),
-            Value::Library(path) if !self.is_builtin(unit, path) => Value::LibraryResult(path),
+            kept @ (Value::Object(..) | Value::LibraryResult(_) | Value::Declared(_) | Value::SomeText)
+                if self.language(unit).rules().types_bind =>
+            {
+                kept
+            }
+            Value::Library(path)
+                if self.language(unit).rules().types_bind || !self.is_builtin(unit, path) =>
+            {
+                Value::LibraryResult(path)
+            }
             _ => return,
         };
         let value = self.values.id(value);

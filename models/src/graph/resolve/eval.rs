@@ -119,8 +119,14 @@ impl Flow<'_, '_> {
         if let Some(var) = self.solver.bindings[self.id.index()].var(id) {
             return self.read_var(var);
         }
+        let language = self.solver.language(self.id);
+        if language.rules().packages
+            && let Some(cell) = self.solver.package_name(self.id, name)
+        {
+            return cell;
+        }
         let text = self.solver.names.text(name);
-        if let Some(path) = self.solver.language(self.id).free_name(text) {
+        if let Some(path) = language.free_name(text) {
             let path = self.solver.names.intern(&path);
             return self.solver.constant(Value::Library(path));
         }
@@ -132,7 +138,7 @@ impl Flow<'_, '_> {
         cell
     }
 
-    fn access(&mut self, id: ExprId, base: CellId, key: KeyOf, called: bool) -> CellId {
+    pub(super) fn access(&mut self, id: ExprId, base: CellId, key: KeyOf, called: bool) -> CellId {
         let rules = self.solver.language(self.id).rules();
         // A function that takes its receiver along when it is called is not what is read otherwise.
         let fixed = match key {
@@ -165,7 +171,7 @@ impl Flow<'_, '_> {
         self.access(id, base, key, called)
     }
 
-    fn key(&mut self, key: ExprId) -> KeyOf {
+    pub(super) fn key(&mut self, key: ExprId) -> KeyOf {
         let attributes = self.solver.language(self.id).rules().keys_are_attributes;
         match self.unit.expr(key).kind {
             ExprKind::Literal(Literal::Text(text)) if attributes => KeyOf::Fixed(Key::attribute(text)),
@@ -213,6 +219,9 @@ impl Flow<'_, '_> {
 
     fn call(&mut self, id: ExprId, kind: CallKind, callee: ExprId, args: Run<Arg>) -> CellId {
         let callee = match self.unit.expr(callee).kind {
+            ExprKind::Attr(object, name) if self.is_transparent(name) => {
+                return self.transparent(id, object, callee, name, args);
+            }
             ExprKind::Attr(object, name) => self.attribute(callee, object, name, true),
             ExprKind::Index(object, key) => self.index(callee, object, key, true),
             _ => self.eval(callee),
@@ -226,11 +235,45 @@ impl Flow<'_, '_> {
         if callee == NOTHING {
             return NOTHING;
         }
+        self.site_of(id, kind, callee, cells)
+    }
+
+    fn site_of(&mut self, id: ExprId, kind: CallKind, callee: CellId, cells: Vec<ArgCell>) -> CellId {
         let (start, len) = (self.solver.args.len() as u32, cells.len() as u32);
         self.solver.args.extend(cells);
         let (at, result) = (self.site(id), self.solver.cell());
         self.solver.add_call(CallSite { at, kind, callee, args: (start, len), result });
         result
+    }
+
+    fn is_transparent(&self, name: Symbol) -> bool {
+        let names = self.solver.language(self.id).rules().transparent;
+        !names.is_empty() && names.contains(&self.solver.names.text(name))
+    }
+
+    /// A method that gives back its receiver; that of the program's own types is called as well.
+    fn transparent(
+        &mut self,
+        id: ExprId,
+        object: ExprId,
+        callee: ExprId,
+        name: Symbol,
+        args: Run<Arg>,
+    ) -> CellId {
+        let base = self.eval(object);
+        let args = self.unit.args(args).iter();
+        let cells: Vec<_> = args
+            .map(|arg| ArgCell { name: arg.name, cell: self.eval(arg.value), spread: arg.spread })
+            .collect();
+        if base == NOTHING {
+            return NOTHING;
+        }
+        let own = self.solver.cell();
+        self.solver.add_use(base, Use::Own(own));
+        let method = self.access(callee, own, KeyOf::Fixed(Key::attribute(name)), true);
+        self.forget();
+        let result = self.site_of(id, CallKind::Plain, method, cells);
+        self.either(&[base, result])
     }
 
     /// A class that is raised is made; what else is raised was made before.
@@ -394,87 +437,5 @@ impl Flow<'_, '_> {
         self.solver.add_use(cell, Use::Enter(iteration));
         self.forget();
         to
-    }
-
-    /// Gives a target a value.
-    pub(super) fn assign(&mut self, target: ExprId, value: CellId) {
-        let unit = self.unit;
-        match unit.expr(target).kind {
-            ExprKind::Name(..) => {
-                if let Some(var) = self.solver.bindings[self.id.index()].var(target) {
-                    self.define(var, value);
-                }
-            }
-            ExprKind::Attr(object, name) => {
-                let base = self.eval(object);
-                self.put(target, base, KeyOf::Fixed(Key::attribute(name)), value);
-            }
-            ExprKind::Index(object, key) => {
-                let base = self.eval(object);
-                let key = self.key(key);
-                self.put(target, base, key, value);
-            }
-            ExprKind::Collection(_, parts) => self.take_apart(target, unit.exprs_of(parts), value),
-            ExprKind::Map(_, entries) => {
-                for entry in unit.entries(entries) {
-                    let part = match entry.key {
-                        Some(key) => {
-                            let key = self.key(key);
-                            self.access(target, value, key, false)
-                        }
-                        None => value,
-                    };
-                    self.assign(entry.value, part);
-                }
-            }
-            ExprKind::Assign(inner, default) => {
-                let default = self.eval(default);
-                let either = self.either(&[value, default]);
-                self.assign(inner, either);
-            }
-            ExprKind::Spread(inner) => self.assign(inner, value),
-            _ => {
-                self.eval(target);
-            }
-        }
-    }
-
-    fn put(&mut self, target: ExprId, base: CellId, key: KeyOf, cell: CellId) {
-        let at = self.site(target);
-        self.solver.write(Access { base, key, cell, at, called: false });
-        match key {
-            KeyOf::Fixed(key) if key != Key::ANY => {
-                // Other objects may be the same.
-                self.known.retain(|(_, known), _| *known != key);
-                if base != NOTHING {
-                    self.known.insert((base, key), cell);
-                }
-            }
-            _ => self.forget(),
-        }
-    }
-
-    fn take_apart(&mut self, target: ExprId, parts: &[ExprId], value: CellId) {
-        let at = self.site(target);
-        let mut spread = None;
-        for (place, part) in parts.iter().enumerate() {
-            let behind = (parts.len() - place - 1) as u32;
-            if let ExprKind::Spread(inner) = self.unit.expr(*part).kind {
-                spread = Some(place);
-                let object = self.solver.values.object(ObjectKind::Collection(Collection::List));
-                let take = Take::Rest { from: place as u32, end: behind, object };
-                self.solver.take_apart(value, take, at);
-                let rest = self.solver.constant_of(object);
-                self.assign(inner, rest);
-                continue;
-            }
-            let cell = self.solver.cell();
-            let take = match spread {
-                None => Take::Nth(place as u32, cell),
-                Some(_) => Take::NthLast(behind, cell),
-            };
-            self.solver.take_apart(value, take, at);
-            self.assign(*part, cell);
-        }
     }
 }

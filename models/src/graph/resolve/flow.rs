@@ -20,8 +20,10 @@ pub(super) fn generate(solver: &mut Solver<'_>) {
         solver.found.first_class.push(solver.classes.len() as u32);
         prepare(solver, UnitId::of(at), unit);
     }
+    solver.share_packages();
     for (at, unit) in units.iter().enumerate() {
         let mut flow = Flow::new(solver, UnitId::of(at), unit);
+        flow.outside_of_classes();
         for function in 0..unit.functions.len() {
             flow.function(FunctionId::of(function));
         }
@@ -59,7 +61,11 @@ fn prepare(solver: &mut Solver<'_>, id: UnitId, unit: &Unit) {
         }
         let class = function.class.map(|class| super::Cls(first_class + class.0));
         if let Some(class) = class.filter(|_| !function.flags.fixed) {
-            let value = if function.flags.of_class { Value::Class(class) } else { Value::Instance(class) };
+            let value = match function.flags.of_class {
+                true => Value::Class(class),
+                false if rules.types_bind => Value::Declared(class),
+                false => Value::Instance(class),
+            };
             let value = solver.values.id(value);
             let first =
                 params.first().filter(|_| rules.receiver_is_parameter).map(|param: &ParamCell| param.cell);
@@ -127,6 +133,19 @@ impl<'s, 'p> Flow<'s, 'p> {
             function: Fun(0),
             filled: Vec::new(),
             dead: false,
+        }
+    }
+
+    /// What is said of classes outside of them.
+    fn outside_of_classes(&mut self) {
+        self.function = self.solver.fun(self.id, FunctionId(0));
+        for (at, member) in self.unit.members.iter().enumerate() {
+            let ty = self.eval(member.ty);
+            self.solver.add_use(ty, Use::Given(self.id, at as u32));
+        }
+        for (ty, base) in &self.unit.implements {
+            let (ty, base) = (self.eval(*ty), self.eval(*base));
+            self.solver.add_use(ty, Use::Inherit(base));
         }
     }
 

@@ -218,6 +218,9 @@ impl Solver<'_> {
     /// A function's own attributes; its prototype; its built-in methods.
     fn load_function(&mut self, load: u32, object: ValueId, key: Key) {
         let to = self.loads[load as usize].cell;
+        if self.language(self.loads[load as usize].at.unit).rules().functions_are_objects {
+            return self.add(to, object);
+        }
         let Value::Function(function) = self.values.get(object) else {
             return self.load_method(load, |types| types.function, key, object);
         };
@@ -245,7 +248,15 @@ impl Solver<'_> {
         let var = self.bindings[unit.index()].declared(ScopeId(0), name).filter(|_| rules.scope_is_exported);
         if let Some(var) = var {
             let var = self.vars[unit.index()][var];
-            return self.flow(var, to);
+            self.flow(var, to);
+            if !rules.packages {
+                return;
+            }
+        }
+        if rules.packages
+            && let Some(all) = self.package_name(unit, name)
+        {
+            return self.flow(all, to);
         }
         if rules.default_export.is_some_and(|default| self.names.text(name) == default) {
             // A module that has no default is its own.
@@ -334,6 +345,9 @@ impl Solver<'_> {
                 if let Some(var) = var.filter(|_| self.language(unit).rules().scope_is_exported) {
                     let var = self.vars[unit.index()][var];
                     return self.flow(from, var);
+                }
+                if let Some(name) = name.filter(|_| self.language(unit).rules().packages) {
+                    return self.write_package_name(unit, name, from);
                 }
                 value
             }

@@ -18,9 +18,11 @@ impl Solver<'_> {
     }
 
     pub(super) fn iterate(&mut self, iteration: u32, value: ValueId) {
-        let Iteration { to, .. } = self.iterations[iteration as usize];
+        let Iteration { to, at, .. } = self.iterations[iteration as usize];
         match self.values.get(value) {
-            Value::Object(ObjectKind::Collection(Collection::Dict), _) => {
+            Value::Object(ObjectKind::Collection(Collection::Dict), _)
+                if self.language(at.unit).rules().maps_give_keys =>
+            {
                 let keys = self.field(value, Key::KEYS);
                 self.flow(keys, to);
             }

@@ -23,6 +23,9 @@ mod heap;
 mod iterate;
 mod model;
 mod modules;
+mod packages;
+mod structural;
+mod targets;
 mod uses;
 mod values;
 
@@ -83,6 +86,8 @@ pub(super) struct Resolution {
     pub(super) callbacks: Vec<Callback>,
     /// In order, each once.
     pub(super) inherits: Vec<Inherits>,
+    /// Methods that stand outside of their classes.
+    pub(super) owners: Vec<(Fun, Cls)>,
     /// The first function of each unit; functions of a unit follow each other.
     pub(super) first_function: Vec<u32>,
     /// The first class of each unit.
@@ -105,7 +110,7 @@ impl Resolution {
 
 /// Resolves a program. Names that come up on the way are added to it.
 pub(super) fn resolve(program: &mut Program, bounds: &Bounds, trouble: &mut Diagnostics) -> Resolution {
-    let modules = Modules::of(&program.units, &program.names);
+    let modules = Modules::of(&program.units, &program.names, &program.roots);
     let bindings: Vec<_> = program.units.iter().map(Bindings::of).collect();
     let mut names = std::mem::take(&mut program.names);
     // The names are borrowed apart from the units: resolution makes new ones.
@@ -126,6 +131,7 @@ pub(super) fn resolve(program: &mut Program, bounds: &Bounds, trouble: &mut Diag
         calls: found.calls,
         callbacks: found.callbacks,
         inherits: found.inherits,
+        owners: found.owners,
         first_function: found.first_function,
         first_class: found.first_class,
         bindings,

@@ -2,9 +2,9 @@
 //! the functions that it is given, flows of elements, a result.
 
 use super::cells::Solver;
-use super::uses::{ArgCell, CallSite, Site, Take, Use};
+use super::uses::{Access, ArgCell, CallSite, KeyOf, Site, Take, Use};
 use super::values::{CellId, Key, ObjectKind, Value, ValueId};
-use crate::graph::ir::{CallKind, Collection};
+use crate::graph::ir::{CallKind, Collection, Spread};
 use crate::graph::language::Model;
 use crate::graph::names::Symbol;
 
@@ -36,6 +36,8 @@ impl Solver<'_> {
             Model::Number => self.give(result, Value::SomeNumber),
             Model::Super => self.give_super(site),
             Model::Same => self.for_first(site, |solver, cell| solver.flow(cell, result)),
+            Model::ListOf => self.list_arguments(site),
+            Model::Append => self.append(site),
             Model::NewPromise => self.call_first(site),
             Model::Get
             | Model::GetOrSet
@@ -90,6 +92,33 @@ impl Solver<'_> {
             if kind == CallKind::Decorator {
                 self.flow(arg.cell, result);
             }
+        }
+    }
+
+    fn list_arguments(&mut self, site: u32) {
+        let CallSite { result, .. } = self.sites[site as usize];
+        let list = self.object_of(Collection::List, result);
+        let place = self.field(list, Key::ANY);
+        self.args_of(site).to_vec().iter().for_each(|arg| self.flow(arg.cell, place));
+    }
+
+    /// `append(list, element, more...)`; there may be no list yet.
+    fn append(&mut self, site: u32) {
+        let CallSite { at, result, .. } = self.sites[site as usize];
+        let args = self.args_of(site).to_vec();
+        let Some((list, added)) = args.split_first() else { return };
+        self.object_of(Collection::List, result);
+        self.flow(list.cell, result);
+        for arg in added {
+            let cell = match arg.spread {
+                Spread::No => arg.cell,
+                _ => {
+                    let elements = self.cell();
+                    self.elements(arg.cell, elements, at);
+                    elements
+                }
+            };
+            self.write(Access { base: result, key: KeyOf::Fixed(Key::ANY), cell, at, called: false });
         }
     }
 

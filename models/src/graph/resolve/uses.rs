@@ -41,6 +41,12 @@ pub(super) enum Use {
     Escape(u32, Symbol),
     /// It is what a class inherits from, in the place of that number.
     Base(Cls, u32),
+    /// It is a class that is said to inherit from that cell's.
+    Inherit(CellId),
+    /// It is a class that has that member of the unit outside of it.
+    Given(UnitId, u32),
+    /// It is an instance of the program, and also a value of that cell.
+    Own(CellId),
     /// It is a type: that cell has instances of it.
     Instance(CellId, UnitId),
     /// It is waited for.
@@ -167,6 +173,8 @@ pub(super) struct ClsInfo {
     /// Parents, nearest first, as their values become known.
     pub(super) bases: Vec<(u32, ValueId)>,
     pub(super) subclasses: Vec<Cls>,
+    /// Members that stand outside of it.
+    pub(super) given: Vec<Symbol>,
     /// Reads that are repeated when a parent comes to be known.
     pub(super) readers: Vec<(u32, ValueId)>,
 }

@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn relative_imports_are_files_and_others_are_libraries() {
-        let importer = Importer { module: "src.a.b", path: "src/a/b.js" };
+        let importer = Importer { module: "src.a.b", path: "src/a/b.js", roots: &[] };
         assert_eq!(candidates("./c.js", &importer), ["src.a.c"]);
         assert_eq!(candidates("../c/index", &importer), ["src.c.index", "src.c"]);
         assert_eq!(candidates("../..", &importer), ["index"]);

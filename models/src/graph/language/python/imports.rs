@@ -118,11 +118,11 @@ mod tests {
 
     #[test]
     fn imports_are_looked_for_in_the_packages_around_the_importer() {
-        let module = Importer { module: "a.b.c", path: "a/b/c.py" };
+        let module = Importer { module: "a.b.c", path: "a/b/c.py", roots: &[] };
         assert_eq!(candidates("x", &module), ["x", "a.b.x", "a.x"]);
         assert_eq!(candidates(".x", &module), ["a.b.x"]);
         assert_eq!(candidates("..x.y", &module), ["a.x.y"]);
-        let package = Importer { module: "a.b", path: "a/b/__init__.py" };
+        let package = Importer { module: "a.b", path: "a/b/__init__.py", roots: &[] };
         assert_eq!(candidates(".", &package), ["a.b"]);
         assert_eq!(candidates("..x", &package), ["a.x"]);
     }
