@@ -25,6 +25,8 @@ pub mod graph;
 
 pub mod cost;
 
+pub mod reading;
+
 pub use artifact::ArtifactError;
 pub use evaluate::{Scorecard, Verdict, better, score};
 pub use features::{N, NAMES};

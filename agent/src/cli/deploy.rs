@@ -53,7 +53,8 @@ pub(super) async fn deploy(call: &Call, path: &Path) -> anyhow::Result<()> {
                 Output::Table => say(&format!("{detail}\n")),
             };
         }
-        eprintln!("{step} …");
+        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        eprintln!("{step} …{detail}");
     }
     bail!("the agent ended before the upload was served; send it again when it is back")
 }

@@ -57,7 +57,7 @@ pub(super) async fn deploy(
             segment(&deployer, &stage, &name).await
         } else {
             let upload = Upload { name, source: path };
-            deployer.deploy(&upload, &|step: Step| tell(&steps, step.name(), "")).await
+            deployer.deploy(&upload, &|step: Step, detail: &str| tell(&steps, step.name(), detail)).await
         };
         match outcome {
             Ok(detail) => tell(&steps, "served", &detail),

@@ -254,6 +254,23 @@ impl v1::weft_server::Weft for Control {
         super::deploy::deploy(self.deployer.clone(), request.into_inner()).await.map(Response::new)
     }
 
+    async fn code(&self, request: Request<v1::CodeRequest>) -> Result<Response<v1::CodeReply>, Status> {
+        let (deployer, segment) = (self.deployer.clone(), request.into_inner().segment);
+        let read = move || {
+            let kept = deployer.intake().graphs().of_segment(&segment);
+            let nothing = || {
+                format!(
+                    "nothing was read of `{segment}`: it is not served, or its code did not come as an upload"
+                )
+            };
+            kept.map_err(|error| Status::internal(error.to_string()))?
+                .ok_or_else(|| Status::not_found(nothing()))
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        let json = read.map_err(|_| Status::internal("reading it back ended without a word"))??;
+        Ok(Response::new(v1::CodeReply { json }))
+    }
+
     async fn drain(&self, _: Request<v1::DrainRequest>) -> Result<Response<v1::DrainReply>, Status> {
         // The channel holds one request to stop; a second one asks for what is under way already.
         let _ = self.stop.try_send(());

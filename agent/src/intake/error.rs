@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::archive::ArchiveError;
 use super::base::BaseError;
+use super::graphs::GraphsError;
 use super::project::ProjectError;
 use crate::runtime::RuntimeError;
 
@@ -21,6 +22,9 @@ pub enum IntakeError {
     /// The system of its language cannot be made.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// What is read of code cannot be kept.
+    #[error(transparent)]
+    Graphs(#[from] GraphsError),
     /// containerd refused.
     #[error("{0}")]
     Runtime(#[from] RuntimeError),

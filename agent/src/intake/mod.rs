@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! upload ─archive─► tree ─project─► what it is ─base, libraries, layer─► layers ─image─► image ─trial─► built ─serve─► segment
+//!                           └─────► reading: code graph and costs ───────────────────────────────────────────┴─► graphs
 //! ```
 //!
 //! Nothing of an upload runs but in a container: its libraries are installed in one, it is tried in another.
@@ -24,11 +25,13 @@ pub mod bounds;
 mod egress;
 mod error;
 pub mod folder;
+pub mod graphs;
 mod image;
 pub mod inbox;
 mod layer;
 mod libraries;
 pub mod project;
+pub mod reading;
 pub mod s3;
 mod sandboxed;
 pub mod serve;
@@ -41,10 +44,14 @@ pub use stage::Stage;
 
 use self::base::BaseCache;
 use self::bounds::Bounds;
+use self::graphs::Graphs;
 use self::layer::Layer;
 use self::libraries::Installer;
 use self::project::Project;
+use self::reading::Source;
 use self::tree::Tree;
+use weft_models::reading::Reading;
+
 use crate::config::Config;
 use crate::runtime::containerd::{Containerd, Imported, LayerFile};
 use crate::runtime::{ImageRef, InstanceId, Recipe, Runtime};
@@ -59,6 +66,8 @@ pub struct Settings {
     pub stages: PathBuf,
     /// Where layers are kept from one upload to the next; agents may share it.
     pub cache: PathBuf,
+    /// A folder that is there, for what is read of code.
+    pub graphs: PathBuf,
     /// What is taken at all.
     pub bounds: Bounds,
     /// Memory for installing libraries.
@@ -87,6 +96,7 @@ impl Settings {
         Self {
             stages: own.join("uploads"),
             cache: intake.cache.clone().unwrap_or_else(|| own.join("cache")),
+            graphs: agent.state.clone(),
             bounds: Bounds {
                 packed_bytes: intake.upload_size.0,
                 unpacked_bytes: intake.unpacked_size.0,
@@ -121,6 +131,8 @@ pub enum Step {
     Waiting,
     /// Unpacking and checking.
     Reading,
+    /// Its source has been read.
+    Code,
     /// Making or finding the system of its language.
     System,
     /// Installing libraries, or finding them installed.
@@ -139,6 +151,7 @@ impl Step {
         match self {
             Self::Waiting => "waiting",
             Self::Reading => "reading",
+            Self::Code => "code",
             Self::System => "system",
             Self::Libraries => "libraries",
             Self::Image => "image",
@@ -161,6 +174,10 @@ pub struct Built {
     pub recipe: Recipe,
     /// How long it took from nothing to listening.
     pub start: Duration,
+    /// The files of its source.
+    pub sources: Vec<Source>,
+    /// What was read of them.
+    pub reading: Reading,
     /// Its files, while this is held.
     pub tree: Tree,
     _stage: Stage,
@@ -170,6 +187,7 @@ pub struct Built {
 pub struct Intake {
     settings: Settings,
     containerd: Arc<Containerd>,
+    graphs: Arc<Graphs>,
     places: Semaphore,
     count: AtomicU64,
 }
@@ -189,7 +207,9 @@ impl Intake {
         for path in [&settings.stages, &settings.cache] {
             fs::create_dir_all(path).map_err(|source| IntakeError::stage(path, source))?;
         }
-        Ok(Self { settings, containerd, places: Semaphore::new(BUILDS_MAX), count: AtomicU64::new(0) })
+        let graphs = Arc::new(Graphs::open(&settings.graphs)?);
+        let (places, count) = (Semaphore::new(BUILDS_MAX), AtomicU64::new(0));
+        Ok(Self { settings, containerd, graphs, places, count })
     }
 
     /// A folder of its own for whoever receives an upload; gone when dropped.
@@ -198,6 +218,11 @@ impl Intake {
     /// [`IntakeError::Stage`] when it cannot be made.
     pub fn stage(&self) -> Result<Stage, IntakeError> {
         Stage::new(self.settings.stages.join(format!("{}", self.count.fetch_add(1, Ordering::Relaxed))))
+    }
+
+    /// What was read of code that is served.
+    pub fn graphs(&self) -> &Graphs {
+        &self.graphs
     }
 
     /// What is taken.
@@ -212,20 +237,21 @@ impl Intake {
     pub async fn build(
         &self,
         upload: &Upload,
-        told: &(dyn Fn(Step) + Send + Sync),
+        told: &(dyn Fn(Step, &str) + Send + Sync),
     ) -> Result<Built, IntakeError> {
-        told(Step::Waiting);
+        told(Step::Waiting, "");
         let Ok(_place) = self.places.acquire().await else { return Err(IntakeError::Closed) };
-        told(Step::Reading);
+        told(Step::Reading, "");
         let stage = self.stage()?;
         if sandboxed::free_bytes(stage.path()).is_some_and(|free| free < self.settings.free_bytes_min) {
             let (path, free_bytes_min) = (stage.path().to_owned(), self.settings.free_bytes_min);
             return Err(IntakeError::DiskFull { path, free_bytes_min });
         }
-        let (tree, project) = self.read(upload, &stage).await?;
-        told(Step::System);
+        let (tree, project, code_read) = self.read(upload, &stage).await?;
+        told(Step::Code, &reading::told(&code_read.1));
+        told(Step::System, "");
         let (system, tools) = self.system(&project).await?;
-        told(Step::Libraries);
+        told(Step::Libraries, "");
         let id = self.sandbox_id("install");
         let installer = Installer {
             containerd: &self.containerd,
@@ -234,17 +260,19 @@ impl Intake {
             id: &id,
         };
         let libraries = installer.install(&project.libraries, &tools).await?;
-        told(Step::Image);
+        told(Step::Image, "");
         let code = self.code(&project, tree, stage.path()).await?;
         let layers: Vec<_> = system.into_iter().chain(libraries).chain([code.1]).collect();
         let (image, described) = image::image(&project, &layers);
         let imported = self.containerd.import(&image, &described).await?;
-        told(Step::Trial);
+        told(Step::Trial, "");
         let tried = self.try_out(&project, &image, stage.path()).await;
         match tried {
             Ok(start) => {
                 let recipe = trial::recipe(&project, &image);
-                Ok(Built { project, image, imported, recipe, start, tree: code.0, _stage: stage })
+                let (sources, reading) = code_read;
+                let tree = code.0;
+                Ok(Built { project, image, imported, recipe, start, sources, reading, tree, _stage: stage })
             }
             Err(error) => {
                 self.take_back(&image, imported).await;
@@ -270,14 +298,21 @@ impl Intake {
         }
     }
 
-    async fn read(&self, upload: &Upload, stage: &Stage) -> Result<(Tree, Project), IntakeError> {
+    async fn read(
+        &self,
+        upload: &Upload,
+        stage: &Stage,
+    ) -> Result<(Tree, Project, (Vec<Source>, Reading)), IntakeError> {
         let (source, name, bounds) = (upload.source.clone(), upload.name.clone(), self.settings.bounds);
+        let graphs = self.graphs.clone();
         let files = stage.path().join("files");
         blocking(move || {
             fs::create_dir(&files).map_err(|source| IntakeError::stage(&files, source))?;
             let tree = archive::read(&source, &files, &bounds)?;
             let project = Project::of(&tree, &name)?;
-            Ok((tree, project))
+            let code = reading::read(&tree, &project, &graphs)
+                .map_err(|source| IntakeError::stage(&files, source))?;
+            Ok((tree, project, code))
         })
         .await
     }

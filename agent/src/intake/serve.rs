@@ -79,7 +79,7 @@ impl Deployer {
             while under_way.try_join_next().is_some() {}
             let this = self.clone();
             under_way.spawn(async move {
-                let outcome = this.deploy(&received.upload, &|_| {}).await;
+                let outcome = this.deploy(&received.upload, &|_, _| {}).await;
                 received.answer(outcome);
             });
         }
@@ -92,7 +92,7 @@ impl Deployer {
     pub async fn deploy(
         &self,
         upload: &Upload,
-        told: &(dyn Fn(Step) + Send + Sync),
+        told: &(dyn Fn(Step, &str) + Send + Sync),
     ) -> Result<String, String> {
         let outcome = self.build_and_serve(upload, told).await;
         metrics::deployed(if outcome.is_ok() { "served" } else { "refused" });
@@ -105,10 +105,10 @@ impl Deployer {
     async fn build_and_serve(
         &self,
         upload: &Upload,
-        told: &(dyn Fn(Step) + Send + Sync),
+        told: &(dyn Fn(Step, &str) + Send + Sync),
     ) -> Result<String, String> {
         let built = self.parts.intake.build(upload, told).await.map_err(|error| error.to_string())?;
-        told(Step::Service);
+        told(Step::Service, "");
         let served = self.serve_built(&built).await;
         if served.is_err() && built.imported == Imported::New {
             self.discard(&built.image).await;
@@ -138,10 +138,20 @@ impl Deployer {
             start_timeout: project.start_timeout,
         };
         self.serve(segment).await?;
+        self.remember(built);
         if let Some(former) = former.filter(|former| former.image != built.image.as_str()) {
             self.discard(&ImageRef::new(former.image.clone())).await;
         }
         Ok(format!("{} is served at {address}", project.name))
+    }
+
+    /// Keeps what was read of a version that is served. It serves all the same if that cannot be kept.
+    fn remember(&self, built: &Built) {
+        let Built { project, sources, reading, .. } = built;
+        if let Err(error) = self.parts.intake.graphs().put(&project.name, sources, &project.handler, reading)
+        {
+            tracing::warn!(segment = project.name, %error, "`weft code` cannot be asked for it");
+        }
     }
 
     /// The version that was uploaded before.

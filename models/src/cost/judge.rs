@@ -115,7 +115,12 @@ impl Judge {
     ///
     /// # Errors
     /// When the tree learner refuses the lessons.
-    pub fn train(lessons: &[Lesson], groups: &[u32], options: &Options, seed: u64) -> Result<Self, linfa::Error> {
+    pub fn train(
+        lessons: &[Lesson],
+        groups: &[u32],
+        options: &Options,
+        seed: u64,
+    ) -> Result<Self, linfa::Error> {
         let rows: Vec<Row> = lessons.iter().map(row).collect();
         let forest = Forest::grow(&rows, options, seed)?;
         // In how many lessons that neither has seen the rules were right, and the forest was.

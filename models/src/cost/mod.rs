@@ -226,16 +226,16 @@ impl Assessed {
             let (unit, function) = self.index.function(*number);
             let scene = &scenes[unit.index()];
             let mut work = walk::work(scene, &self.index, &self.summaries, function);
-            let recursion = (!work.own_calls.is_empty()).then(|| {
-                recursion::solve(scene, function, work.growth, &work.own_calls, &work.own_loops)
-            });
+            let recursion = (!work.own_calls.is_empty())
+                .then(|| recursion::solve(scene, function, work.growth, &work.own_calls, &work.own_loops));
             if let Some(recursion) = &recursion {
                 work.counts.add_recursion(recursion.pattern, work.own_calls.len(), work.own_loops.len());
             }
             solved.push((*number, work, recursion));
         }
         // Whoever calls one of them may come to the costliest.
-        let most = solved.iter().filter_map(|(_, _, recursion)| recursion.as_ref().map(|one| one.growth)).max();
+        let most =
+            solved.iter().filter_map(|(_, _, recursion)| recursion.as_ref().map(|one| one.growth)).max();
         let together = members.len() > 1;
         for (number, work, recursion) in solved {
             let own = recursion.as_ref().map_or(work.growth, |one| one.growth);

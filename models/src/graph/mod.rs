@@ -42,6 +42,7 @@ mod language;
 mod lower;
 pub mod manifest;
 pub mod names;
+pub mod query;
 mod reach;
 mod resolve;
 pub mod source;

@@ -122,12 +122,12 @@ impl Bench {
     }
 
     pub(crate) fn build(&self, upload: &Upload) -> Result<Built> {
-        Ok(self.reactor.block_on(self.intake.build(upload, &|_| ()))?)
+        Ok(self.reactor.block_on(self.intake.build(upload, &|_, _| ()))?)
     }
 
     /// Why an upload is refused.
     pub(crate) fn refused(&self, upload: &Upload) -> Result<String> {
-        match self.reactor.block_on(self.intake.build(upload, &|_| ())) {
+        match self.reactor.block_on(self.intake.build(upload, &|_, _| ())) {
             Ok(built) => bail!("{} was built", built.image),
             Err(error) => Ok(error.to_string()),
         }

@@ -36,7 +36,7 @@ impl<'a> Served<'a> {
         bench.spawn(endpoint.serve());
         bench.spawn(async move {
             while let Some(received) = waiting.recv().await {
-                let built = intake.build(&received.upload, &|_| ()).await;
+                let built = intake.build(&received.upload, &|_, _| ()).await;
                 let outcome = built.map(|built| built.image.to_string()).map_err(|error| error.to_string());
                 // The test may have ended.
                 let _ = sender.send(received.upload.name.clone());

@@ -22,7 +22,7 @@ const DOORS: &[Door] = &[
     ("s3s", &["agent/src/intake/s3"]),
     ("linfa", &["models/"]),
     ("linfa_trees", &["models/"]),
-    ("redb", &["agent/src/learn/store"]),
+    ("redb", &["agent/src/learn/store", "agent/src/intake/graphs"]),
     (
         "hyper",
         &[

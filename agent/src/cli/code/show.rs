@@ -72,7 +72,7 @@ fn library(node: &Node) -> String {
     format!("{}{}", node.name, version.unwrap_or_default())
 }
 
-fn place(graph: &CodeGraph, node: &Node) -> String {
+pub(super) fn place(graph: &CodeGraph, node: &Node) -> String {
     let file = node.file.and_then(|file| graph.files.get(file as usize));
     file.map(|file| format!("{file}:{}", node.lines.0)).unwrap_or_default()
 }
@@ -101,9 +101,18 @@ pub(super) fn dot(graph: &CodeGraph) -> String {
     let shown = |kind| matches!(kind, EdgeKind::Calls | EdgeKind::Imports | EdgeKind::Performs);
     let edges: Vec<&Edge> = graph.edges.iter().filter(|edge| shown(edge.kind)).collect();
     let nodes: BTreeSet<NodeId> = edges.iter().flat_map(|edge| [edge.from, edge.to]).collect();
+    drawn(graph, &nodes, edges.into_iter())
+}
+
+/// Some nodes and edges.
+pub(super) fn drawn<'a>(
+    graph: &CodeGraph,
+    nodes: &BTreeSet<NodeId>,
+    edges: impl Iterator<Item = &'a Edge>,
+) -> String {
     let mut text = "digraph code {\n  rankdir=LR\n  node [fontname=sans fontsize=10]\n".to_owned();
     for id in nodes {
-        let node = graph.node(id);
+        let node = graph.node(*id);
         let shape = match node.kind {
             NodeKind::Module => "folder",
             NodeKind::Library | NodeKind::LibraryFunction => "component",
@@ -112,12 +121,12 @@ pub(super) fn dot(graph: &CodeGraph) -> String {
         };
         text += &format!("  n{} [label=\"{}\" shape={shape}]\n", id.0, quoted(&node.name));
     }
-    let drawn = |edge: &Edge| {
+    let line = |edge: &Edge| {
         let style = if edge.certainty == Certainty::Exact { "solid" } else { "dashed" };
         let label = format!("{:?}", edge.kind).to_lowercase();
         format!("  n{} -> n{} [label={label} style={style}]\n", edge.from.0, edge.to.0)
     };
-    let lines: BTreeSet<String> = edges.into_iter().map(drawn).collect();
+    let lines: BTreeSet<String> = edges.map(line).collect();
     text.extend(lines);
     text + "}\n"
 }

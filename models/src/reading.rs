@@ -1,0 +1,71 @@
+//! Everything that weft reads out of source before anyone runs it. In: files, and what of them is called first. Out: the
+//! code graph and what the code costs, as one value to be kept, sent and asked. Refuses nothing: what cannot be read is a
+//! diagnostic of the graph.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cost::{Costs, assess};
+use crate::graph::code::{CodeGraph, NodeId, NodeKind};
+use crate::graph::{Bounds, SourceFile, analyse};
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Who calls whom, and what is done outside.
+    pub graph: CodeGraph,
+    /// How time and memory grow, and what may be slow.
+    pub costs: Costs,
+}
+
+/// What of a program is called first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handler {
+    /// The file, from the root of the upload.
+    pub file: String,
+    /// The function in it.
+    pub function: String,
+}
+
+impl Reading {
+    /// Reads files as one program. Without a handler, what calls the others stands for the whole.
+    pub fn of(files: &[SourceFile], handler: Option<&Handler>, bounds: &Bounds) -> Self {
+        let analysis = analyse(files, bounds);
+        let entry = handler.and_then(|handler| node_of(&analysis.graph, handler));
+        let costs = assess(&analysis, entry);
+        Self { graph: analysis.graph, costs }
+    }
+
+    /// How many functions there are.
+    pub fn functions(&self) -> usize {
+        self.graph.nodes.iter().filter(|node| node.kind == NodeKind::Function).count()
+    }
+}
+
+/// The function of a handler, the outermost of its name.
+fn node_of(graph: &CodeGraph, handler: &Handler) -> Option<NodeId> {
+    let file = graph.files.iter().position(|file| *file == handler.file)? as u32;
+    let named = |name: &str| name.rsplit('.').next() == Some(handler.function.as_str());
+    let functions = graph.iter().filter(|(_, node)| node.kind == NodeKind::Function);
+    let its = functions.filter(|(_, node)| node.file == Some(file) && named(&node.name));
+    its.min_by_key(|(_, node)| node.name.len()).map(|(id, _)| id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_handler_is_what_the_cost_is_told_of() {
+        let text = "def other(items):\n    for a in items:\n        for b in items:\n            print(a, b)\n\n\
+            def handler(event):\n    return 'one'\n";
+        let files = [SourceFile::new("app.py", text)];
+        let handler = Handler { file: "app.py".into(), function: "handler".into() };
+        let read = |handler| Reading::of(&files, handler, &Bounds::default());
+        let (with, without) = (read(Some(&handler)), read(None));
+        assert_eq!(with.functions(), 2);
+        let name = |reading: &Reading| reading.costs.entry.node.map(|id| reading.graph.node(id).name.clone());
+        assert_eq!(name(&with).as_deref(), Some("app.handler"));
+        assert_eq!(name(&without).as_deref(), Some("app.other"));
+        assert!(with.costs.entry.time < without.costs.entry.time, "{:?}", with.costs.entry);
+    }
+}
