@@ -133,7 +133,7 @@ pub(super) fn read(files: &[SourceFile], trouble: &mut Diagnostics) -> Manifests
         let path = file.path.trim_start_matches("./");
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some((ecosystem, how)) = reading(name) else { continue };
-        let said = match text(file).and_then(|text| how(folder, text)) {
+        let mut said = match text(file).and_then(|text| how(folder, text)) {
             Ok(said) => said,
             Err(Broken { line, detail }) => {
                 trouble.add(Trouble::BadManifest, &file.path, line, detail);
@@ -141,6 +141,7 @@ pub(super) fn read(files: &[SourceFile], trouble: &mut Diagnostics) -> Manifests
             }
         };
         read.roots.extend(said.root);
+        said.asked.sort_by(|one, other| (one.line, &one.name).cmp(&(other.line, &other.name)));
         let asked = said.asked.into_iter().take(LIBRARIES_MAX);
         read.libraries.extend(asked.map(|Asked { name, requirement, locked, line }| Library {
             name,
