@@ -46,7 +46,7 @@ const DOORS: &[Door] = &[
     ("tonic", &["agent/src/control/", "agent/src/cli/", "agent/src/runtime/containerd"]),
     ("httparse", &["agent/src/capture/http"]),
     ("metrics_exporter_prometheus", &["agent/src/metrics.rs", "agent/src/scrape"]),
-    ("toml", &["agent/src/config", "agent/src/intake/project"]),
+    ("toml", &["agent/src/config", "agent/src/intake/project", "models/src/graph/manifest/"]),
     ("tree_sitter", &["models/src/graph/"]),
     ("tree_sitter_go", &["models/src/graph/language/"]),
     ("tree_sitter_java", &["models/src/graph/language/"]),
@@ -55,6 +55,7 @@ const DOORS: &[Door] = &[
     ("tree_sitter_rust", &["models/src/graph/language/"]),
     ("tree_sitter_typescript", &["models/src/graph/language/"]),
     ("petgraph", &["models/src/graph/", "models/src/cost/index"]),
+    ("quick_xml", &["models/src/graph/manifest/"]),
 ];
 /// System tests and the developer's commands talk to the agent from outside, with what suits them.
 const OUTSIDE: &[&str] = &["ebpf/", "tests/", "xtask/", "agent/tests/", "models/tests/"];
