@@ -49,7 +49,9 @@ fn loops_with_constant_bounds_are_constant() {
 
 #[test]
 fn a_loop_over_the_input_is_linear_and_told_by_its_line() {
-    let costs = python("def f(items):\n    total = 0\n    for item in items:\n        total += item\n    return total\n");
+    let costs = python(
+        "def f(items):\n    total = 0\n    for item in items:\n        total += item\n    return total\n",
+    );
     let f = function(&costs, "m.f");
     assert_eq!(f.time, Complexity::Linear);
     assert_eq!(seen(f), ("n", vec![(3, Drive::Walk)]));
@@ -58,7 +60,8 @@ fn a_loop_over_the_input_is_linear_and_told_by_its_line() {
 
 #[test]
 fn counters_that_double_or_halve_are_logarithmic() {
-    let costs = python("def f(n):\n    i = 1\n    while i < n:\n        i *= 2\n    while n:\n        n //= 10\n");
+    let costs =
+        python("def f(n):\n    i = 1\n    while i < n:\n        i *= 2\n    while n:\n        n //= 10\n");
     assert_eq!(seen(function(&costs, "m.f")), ("log n", vec![(3, Drive::Halving)]));
     let costs = javascript("function f(n) { for (let i = n; i > 0; i >>= 1) { g(i); } }");
     assert_eq!(seen(function(&costs, "m.f")), ("log n", vec![(1, Drive::Halving)]));
@@ -149,7 +152,10 @@ def sieve(n):
         for j in range(i * i, n, i):
             mark(j)
 ";
-    assert_eq!(seen(function(&python(text), "m.sieve")), ("n log n", vec![(3, Drive::Counter), (4, Drive::Harmonic)]));
+    assert_eq!(
+        seen(function(&python(text), "m.sieve")),
+        ("n log n", vec![(3, Drive::Counter), (4, Drive::Harmonic)])
+    );
 }
 
 #[test]
@@ -181,7 +187,8 @@ def outer(a):
     let costs = python(text);
     let outer = function(&costs, "m.outer");
     assert_eq!(outer.time, Complexity::Quadratic);
-    let chain: Vec<_> = outer.evidence.callees.iter().map(|callee| (callee.name.as_str(), callee.line)).collect();
+    let chain: Vec<_> =
+        outer.evidence.callees.iter().map(|callee| (callee.name.as_str(), callee.line)).collect();
     assert_eq!(chain, [("m.middle", 11), ("m.inner", 7)]);
     assert_eq!(seen(outer).1, [(10, Drive::Walk)]);
     assert_eq!(costs.entry.time, Complexity::Quadratic);
@@ -191,7 +198,10 @@ def outer(a):
 fn a_chain_of_callees_crosses_files() {
     let files = [
         ("shop/__init__.py", ""),
-        ("shop/cart.py", "from .stock import check\n\ndef total(items):\n    for item in items:\n        check(items)\n"),
+        (
+            "shop/cart.py",
+            "from .stock import check\n\ndef total(items):\n    for item in items:\n        check(items)\n",
+        ),
         ("shop/stock.py", "def check(items):\n    for item in items:\n        print(item)\n"),
     ];
     let costs = assess(&analysis(&files), None);
@@ -202,7 +212,8 @@ fn a_chain_of_callees_crosses_files() {
 
 #[test]
 fn recurrences_are_solved_and_told() {
-    let says = |costs: &Costs, name: &str| function(costs, name).evidence.recurrence.clone().unwrap_or_default();
+    let says =
+        |costs: &Costs, name: &str| function(costs, name).evidence.recurrence.clone().unwrap_or_default();
     let costs = python("def f(n):\n    if n == 0:\n        return 1\n    return n * f(n - 1)\n");
     assert_eq!(function(&costs, "m.f").time, Complexity::Linear);
     assert!(says(&costs, "m.f").contains("T(n) = T(n-1) + 1"), "{}", says(&costs, "m.f"));
@@ -284,7 +295,9 @@ def orders(a, path, used):
     let costs = python(text);
     assert_eq!(function(&costs, "m.orders").time, Complexity::Exponential);
     assert_eq!(found(&costs, Rule::HeavyEntry).severity, Severity::High);
-    let costs = python("from itertools import permutations\ndef f(a):\n    for p in permutations(a):\n        print(p)\n");
+    let costs = python(
+        "from itertools import permutations\ndef f(a):\n    for p in permutations(a):\n        print(p)\n",
+    );
     assert_eq!(seen(function(&costs, "m.f")), ("2^n", vec![(3, Drive::Subsets)]));
 }
 
@@ -318,7 +331,8 @@ def total(items):
     assert_eq!((finding.function.as_str(), finding.line, finding.severity), ("m.total", 11, Severity::High));
     assert_eq!((finding.loops[0].line, finding.callees[0].name.as_str()), (10, "m.price"));
     assert!(finding.message.contains("through m.price"), "{}", finding.message);
-    let once = text.replace("    for item in items:\n        total += price(item)", "    total = price(items)");
+    let once =
+        text.replace("    for item in items:\n        total += price(item)", "    total = price(items)");
     assert!(python(&once).findings.iter().all(|one| one.rule != Rule::DatabaseInLoop));
 }
 
@@ -327,7 +341,9 @@ fn requests_and_files_in_loops_are_found() {
     let costs = python("import requests\ndef f(urls):\n    return [requests.get(url) for url in urls]\n");
     let finding = found(&costs, Rule::HttpInLoop);
     assert_eq!((finding.line, finding.file.as_str(), finding.loops[0].line), (3, "m.py", 3));
-    let costs = python("def f(paths):\n    for path in paths:\n        with open(path) as file:\n            print(file)\n");
+    let costs = python(
+        "def f(paths):\n    for path in paths:\n        with open(path) as file:\n            print(file)\n",
+    );
     assert_eq!(found(&costs, Rule::FileInLoop).severity, Severity::Medium);
     let text = "import fs from 'fs';\nexport function f(paths) {\n  for (const path of paths) {\n    fs.readFileSync(path);\n  }\n}";
     assert_eq!(found(&costs_of_module(text), Rule::FileInLoop).line, 4);
@@ -362,7 +378,8 @@ def f(items):
     let with_set = python(&with_set.replace("        seen.insert(0, item)\n", ""));
     assert_eq!(function(&with_set, "m.f").time, Complexity::Linear);
     assert!(with_set.findings.iter().all(|one| one.rule != Rule::SearchInLoop));
-    let costs = javascript("function f(queue) {\n  while (queue.length) {\n    const one = queue.shift();\n  }\n}");
+    let costs =
+        javascript("function f(queue) {\n  while (queue.length) {\n    const one = queue.shift();\n  }\n}");
     assert_eq!(found(&costs, Rule::QuadraticList).line, 3);
 }
 
@@ -384,7 +401,9 @@ fn memory_is_an_interval_with_its_reasons() {
     let loaded = python(text).memory;
     assert!(bare.low > 0 && bare.low < bare.high && loaded.low > bare.low && loaded.high > bare.high);
     let told = loaded.reasons.join("\n");
-    for expected in ["runtime of python", "library pandas", "read reads all at once, m.py line 4", "m.py line 7"] {
+    for expected in
+        ["runtime of python", "library pandas", "read reads all at once, m.py line 4", "m.py line 7"]
+    {
         assert!(told.contains(expected), "{told}");
     }
     let node = javascript("function f() {}").memory;
@@ -403,9 +422,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn hostile_source_is_assessed_soon_and_told_where_it_is_not() {
-    let nested = (0..150).map(|depth| format!("{}for x{depth} in a:\n", " ".repeat(depth))).collect::<String>()
-        + &" ".repeat(150)
-        + "x0 in a\n";
+    let nested =
+        (0..150).map(|depth| format!("{}for x{depth} in a:\n", " ".repeat(depth))).collect::<String>()
+            + &" ".repeat(150)
+            + "x0 in a\n";
     let many = (0..20_000).map(|at| format!("def f{at}(a):\n  for x in a: f{}(a)\n", (at + 1) % 20_000));
     let chain = (0..3_000).map(|at| format!("x{} = x{at} + x{at} * x{at}\n", at + 1)).collect::<String>();
     let loops = "x = []\n".to_owned() + &"while x: x.pop(); y = x in x\n".repeat(20_000);
@@ -441,7 +461,49 @@ proptest! {
 }
 
 const WORDS: &[&str] = &[
-    "a", "b", "f", "(", ")", "[", "]", "{", "}", ":", ",", ".", "=", "\n", "\n  ", "\n    ", "def", "return",
-    "lambda", "for", "in", "if", "else", "while", "f(", "range(", "a.pop()", "a.append(b)", "+= 1", "//= 2", "let",
-    "function", "=>", ";", "of", "a[b]", "a.left", "1", "'t'", "not", "break", "len(", "<", "* 2", "sort()",
+    "a",
+    "b",
+    "f",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    ",",
+    ".",
+    "=",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "def",
+    "return",
+    "lambda",
+    "for",
+    "in",
+    "if",
+    "else",
+    "while",
+    "f(",
+    "range(",
+    "a.pop()",
+    "a.append(b)",
+    "+= 1",
+    "//= 2",
+    "let",
+    "function",
+    "=>",
+    ";",
+    "of",
+    "a[b]",
+    "a.left",
+    "1",
+    "'t'",
+    "not",
+    "break",
+    "len(",
+    "<",
+    "* 2",
+    "sort()",
 ];

@@ -96,17 +96,22 @@ counts! {
 impl Counts {
     /// Takes in those of another function.
     pub(crate) fn add(&mut self, other: &Self) {
-        let deepest = (
-            self.nested_max.max(other.nested_max),
-            self.growing_nested_max.max(other.growing_nested_max),
-        );
+        let deepest =
+            (self.nested_max.max(other.nested_max), self.growing_nested_max.max(other.growing_nested_max));
         for (own, others) in self.pairs(other) {
             *own += others;
         }
         (self.nested_max, self.growing_nested_max) = deepest;
     }
 
-    pub(super) fn add_loop(&mut self, one: &Loop, trips: &Trips, depth: usize, growing_depth: usize, total: Growth) {
+    pub(super) fn add_loop(
+        &mut self,
+        one: &Loop,
+        trips: &Trips,
+        depth: usize,
+        growing_depth: usize,
+        total: Growth,
+    ) {
         self.loops += 1.0;
         self.nested_max = self.nested_max.max(depth as f32 + 1.0);
         if matches!(one.kind, LoopKind::While(_) | LoopKind::DoWhile(_) | LoopKind::Forever) {
@@ -185,8 +190,18 @@ impl Counts {
 
     pub(super) fn add_call(&mut self, name: &str, made_by: Option<&str>) {
         match name {
-            "sort" | "sorted" | "Sort" | "Ints" | "Slice" | "sort_unstable" | "sort_by" | "sort_by_key"
-            | "sort_unstable_by" | "sort_unstable_by_key" | "parallelSort" | "Strings" => self.sorts += 1.0,
+            "sort"
+            | "sorted"
+            | "Sort"
+            | "Ints"
+            | "Slice"
+            | "sort_unstable"
+            | "sort_by"
+            | "sort_by_key"
+            | "sort_unstable_by"
+            | "sort_unstable_by_key"
+            | "parallelSort"
+            | "Strings" => self.sorts += 1.0,
             "heappush" | "heappop" | "heapify" | "Push" | "Pop" | "PriorityQueue" | "BinaryHeap"
             | "heapreplace" | "heappushpop" => self.heaps += 1.0,
             "bisect" | "bisect_left" | "bisect_right" | "binary_search" | "binarySearch" | "SearchInts"
@@ -196,8 +211,8 @@ impl Counts {
             "set" | "dict" | "Map" | "Set" | "HashMap" | "HashSet" | "Counter" | "defaultdict" => {
                 self.maps += 1.0;
             }
-            "sum" | "max" | "min" | "join" | "index" | "count" | "indexOf" | "includes" | "reverse" | "list"
-            | "map" | "filter" => self.walking_calls += 1.0,
+            "sum" | "max" | "min" | "join" | "index" | "count" | "indexOf" | "includes" | "reverse"
+            | "list" | "map" | "filter" => self.walking_calls += 1.0,
             _ => {}
         }
         if made_by.is_some_and(|name| name == "PriorityQueue" || name == "BinaryHeap") {

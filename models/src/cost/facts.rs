@@ -63,8 +63,23 @@ pub(super) struct Facts {
 
 /// Methods that add to a collection.
 const ADDING: &[&str] = &[
-    "append", "appendleft", "push", "push_back", "add", "insert", "extend", "unshift", "set", "put", "addAll",
-    "offer", "addLast", "addFirst", "push_str", "offerLast", "offerFirst",
+    "append",
+    "appendleft",
+    "push",
+    "push_back",
+    "add",
+    "insert",
+    "extend",
+    "unshift",
+    "set",
+    "put",
+    "addAll",
+    "offer",
+    "addLast",
+    "addFirst",
+    "push_str",
+    "offerLast",
+    "offerFirst",
 ];
 
 impl Facts {
@@ -164,7 +179,8 @@ impl Facts {
         within: Option<LoopId>,
         budget: &mut usize,
     ) {
-        let mut open: Vec<(Part, Option<LoopId>)> = body.into_iter().rev().map(|part| (part, within)).collect();
+        let mut open: Vec<(Part, Option<LoopId>)> =
+            body.into_iter().rev().map(|part| (part, within)).collect();
         let mut inner = Vec::new();
         while let Some((part, within)) = open.pop() {
             if *budget == 0 {

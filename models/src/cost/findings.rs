@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::growth::Complexity;
 use super::walk::{Slow, What};
 use super::{Callee, EntryCost, FunctionCost, LoopEvidence};
-use super::growth::Complexity;
 use crate::graph::code::EffectKind;
 
 /// Which rule found it.
@@ -100,30 +100,44 @@ fn told(slow: &Slow) -> (Rule, Severity, String) {
                     "ask once for all of them, or send the requests side by side",
                 ),
                 EffectKind::Network => (Rule::NetworkInLoop, Severity::High, "send them together"),
-                EffectKind::File => {
-                    (Rule::FileInLoop, Severity::Medium, "open it once before the loop, or read it as a whole")
-                }
+                EffectKind::File => (
+                    Rule::FileInLoop,
+                    Severity::Medium,
+                    "open it once before the loop, or read it as a whole",
+                ),
                 EffectKind::Process => {
                     (Rule::ProcessInLoop, Severity::High, "start it once, and give it all of them")
                 }
             };
             let what = kind.name();
-            (rule, severity, format!("{name} is called in each round of a loop{through}: a {what} call per element; {remedy}"))
+            (
+                rule,
+                severity,
+                format!(
+                    "{name} is called in each round of a loop{through}: a {what} call per element; {remedy}"
+                ),
+            )
         }
         What::Text(name) => (
             Rule::QuadraticText,
             Severity::Medium,
-            format!("{name} is copied each time something is added to it; collect the parts in a list, and join them behind the loop"),
+            format!(
+                "{name} is copied each time something is added to it; collect the parts in a list, and join them behind the loop"
+            ),
         ),
         What::Front(name) => (
             Rule::QuadraticList,
             Severity::Medium,
-            format!("all elements of {name} are moved in each round; use a queue with two ends, or work at the end of the list"),
+            format!(
+                "all elements of {name} are moved in each round; use a queue with two ends, or work at the end of the list"
+            ),
         ),
         What::Search(name) => (
             Rule::SearchInLoop,
             Severity::Medium,
-            format!("{name} is searched element by element in each round; keep a set or a map of what is searched"),
+            format!(
+                "{name} is searched element by element in each round; keep a set or a map of what is searched"
+            ),
         ),
         What::Sort => (
             Rule::SortInLoop,

@@ -4,9 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A class of growth, as papers and reviews name it.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Complexity {
     /// O(1)
@@ -185,8 +183,7 @@ mod tests {
         ];
         assert!(classes.is_sorted());
         let names: Vec<_> = classes.iter().map(|one| one.class().notation()).collect();
-        let expected =
-            ["O(1)", "O(log n)", "O(n)", "O(n)", "O(n log n)", "O(n²)", "O(n³)", "O(n³)", "O(2ⁿ)"];
+        let expected = ["O(1)", "O(log n)", "O(n)", "O(n)", "O(n log n)", "O(n²)", "O(n³)", "O(n³)", "O(2ⁿ)"];
         assert_eq!(names, expected);
         assert_eq!(Growth::power(2).times(Growth::LOG).notation(), "n^2 log n");
         assert_eq!((Growth::power(2).root(), Growth::EXPONENTIAL.log()), (Growth::N, Growth::N));

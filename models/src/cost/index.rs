@@ -143,13 +143,8 @@ pub(super) fn function_given(unit: &Unit, facts: &Facts, expr: ExprId) -> Option
 
 fn effects(analysis: &Analysis) -> FxHashMap<NodeId, EffectKind> {
     let graph = &analysis.graph;
-    let kinds = [
-        EffectKind::Database,
-        EffectKind::Http,
-        EffectKind::Network,
-        EffectKind::File,
-        EffectKind::Process,
-    ];
+    let kinds =
+        [EffectKind::Database, EffectKind::Http, EffectKind::Network, EffectKind::File, EffectKind::Process];
     let mut effects = FxHashMap::default();
     for edge in graph.edges.iter().filter(|edge| edge.kind == EdgeKind::Performs) {
         if graph.node(edge.from).kind != NodeKind::LibraryFunction {

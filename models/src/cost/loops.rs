@@ -80,7 +80,9 @@ const PARTS_MAX: usize = 20_000;
 /// How often a loop runs.
 pub(super) fn trips(scene: &Scene<'_>, id: LoopId, around: &[Around]) -> Trips {
     match scene.unit.loops[id.index()].kind {
-        LoopKind::Each { iterated, .. } | LoopKind::EachKey { iterated, .. } => walk(scene, id, iterated, around),
+        LoopKind::Each { iterated, .. } | LoopKind::EachKey { iterated, .. } => {
+            walk(scene, id, iterated, around)
+        }
         LoopKind::While(condition) | LoopKind::DoWhile(condition) => {
             let conditions = if is_true(scene, condition) { leaving(scene, id) } else { vec![condition] };
             until(scene, id, &conditions, around)
@@ -233,6 +235,9 @@ fn until(scene: &Scene<'_>, id: LoopId, conditions: &[ExprId], around: &[Around]
         .collect();
     let emptied = vars.iter().copied().find(|var| is_emptied(scene, *var, id));
     let mut trips = rounds(scene, id, conditions, &driven, emptied);
+    if trips.drive == Drive::Condition && moves_to_the_middle(scene, id) {
+        return Trips::new(Growth::LOG, Drive::Halving, false);
+    }
     let mut drivers: Vec<Var> = driven.iter().map(|(var, _)| *var).chain(emptied).collect();
     if trips.drive == Drive::Condition {
         // The condition asks for something else, but something goes on in each round.
@@ -287,6 +292,18 @@ fn rounds(
     Trips::new(Growth::N, Drive::Condition, false)
 }
 
+/// One end of a range is set to its middle.
+fn moves_to_the_middle(scene: &Scene<'_>, id: LoopId) -> bool {
+    scene.facts.changed(id).iter().take(16).any(|var| {
+        scene.facts.given(*var).iter().take(16).any(|one| match one.source {
+            Source::Value(value) => {
+                matches!(scene.kind(value), ExprKind::Name(..)) && is_middle(scene, value)
+            }
+            _ => false,
+        })
+    })
+}
+
 /// Variables in an expression.
 pub(super) fn names_in(scene: &Scene<'_>, expr: ExprId) -> Vec<Var> {
     let mut vars = Vec::new();
@@ -315,7 +332,11 @@ fn changes(scene: &Scene<'_>, var: Var, id: LoopId) -> Vec<Change> {
 pub(super) fn change(scene: &Scene<'_>, var: Var, given: &Given) -> Change {
     match given.source {
         Source::Change(Op::Add | Op::Subtract, value) => {
-            if mentions_bits(scene, value, var) { Change::Scale } else { Change::Step }
+            if mentions_bits(scene, value, var) {
+                Change::Scale
+            } else {
+                Change::Step
+            }
         }
         Source::Change(Op::Multiply | Op::Divide | Op::FloorDivide | Op::ShiftRight | Op::Modulo, _) => {
             Change::Scale
@@ -336,23 +357,25 @@ fn change_to(scene: &Scene<'_>, var: Var, value: ExprId, depth: u32) -> Change {
     }
     let is_var = |expr| scene.var(expr) == Some(var);
     match scene.kind(value) {
-        ExprKind::Binary(op, left, right) => match op {
-            Op::Add | Op::Subtract if is_var(left) || is_var(right) => {
-                if mentions_bits(scene, value, var) { Change::Scale } else { Change::Step }
+        ExprKind::Binary(op, left, right) => {
+            match op {
+                Op::Add | Op::Subtract if is_var(left) || is_var(right) => {
+                    if mentions_bits(scene, value, var) { Change::Scale } else { Change::Step }
+                }
+                Op::Add | Op::Subtract if is_middle(scene, left) => Change::Scale,
+                Op::Multiply | Op::Divide | Op::FloorDivide | Op::ShiftRight | Op::ShiftLeft
+                    if is_var(left) || is_var(right) =>
+                {
+                    Change::Scale
+                }
+                Op::Modulo => Change::Scale,
+                Op::Add | Op::Subtract | Op::Divide | Op::FloorDivide | Op::Multiply => {
+                    change_to(scene, var, left, depth + 1)
+                }
+                Op::Other if is_var(left) => Change::Scale,
+                _ => Change::Reset,
             }
-            Op::Add | Op::Subtract if is_middle(scene, left) => Change::Scale,
-            Op::Multiply | Op::Divide | Op::FloorDivide | Op::ShiftRight | Op::ShiftLeft
-                if is_var(left) || is_var(right) =>
-            {
-                Change::Scale
-            }
-            Op::Modulo => Change::Scale,
-            Op::Add | Op::Subtract | Op::Divide | Op::FloorDivide | Op::Multiply => {
-                change_to(scene, var, left, depth + 1)
-            }
-            Op::Other if is_var(left) => Change::Scale,
-            _ => Change::Reset,
-        },
+        }
         ExprKind::Attr(object, name) => match scene.names.text(name) {
             "next" | "nxt" | "parent" | "prev" | "left" | "right" if depth == 0 || is_var(object) => {
                 Change::Follow
@@ -363,9 +386,10 @@ fn change_to(scene: &Scene<'_>, var: Var, value: ExprId, depth: u32) -> Change {
             let name = scene.callee_name(callee);
             let inner = scene.unit.args(args).first().map(|arg| arg.value);
             match (name, inner) {
-                ("floor" | "int" | "trunc" | "ceil" | "Floor" | "BigInt" | "Number" | "parseInt" | "round", Some(inner)) => {
-                    change_to(scene, var, inner, depth + 1)
-                }
+                (
+                    "floor" | "int" | "trunc" | "ceil" | "Floor" | "BigInt" | "Number" | "parseInt" | "round",
+                    Some(inner),
+                ) => change_to(scene, var, inner, depth + 1),
                 ("next" | "Next" | "getNext", _) => Change::Follow,
                 _ => Change::Reset,
             }
@@ -450,7 +474,9 @@ fn bound(scene: &Scene<'_>, condition: ExprId, driven: &[(Var, Vec<Change>)], id
                 // Down to the other side, or towards each other.
                 let vars = names_in(scene, side);
                 let began = vars.iter().map(|var| began(scene, *var, id));
-                began.reduce(|a, b| Size { growth: a.growth.max(b.growth), sure: a.sure && b.sure }).unwrap_or(Size::ONE)
+                began
+                    .reduce(|a, b| Size { growth: a.growth.max(b.growth), sure: a.sure && b.sure })
+                    .unwrap_or(Size::ONE)
             } else {
                 continue;
             };
@@ -460,7 +486,12 @@ fn bound(scene: &Scene<'_>, condition: ExprId, driven: &[(Var, Vec<Change>)], id
     if any { size } else { Size { growth: Growth::N, sure: false } }
 }
 
-pub(super) fn comparisons(scene: &Scene<'_>, condition: ExprId, out: &mut Vec<(Op, ExprId, ExprId)>, depth: u32) {
+pub(super) fn comparisons(
+    scene: &Scene<'_>,
+    condition: ExprId,
+    out: &mut Vec<(Op, ExprId, ExprId)>,
+    depth: u32,
+) {
     if depth > 12 || !scene.step() {
         return;
     }
@@ -508,9 +539,7 @@ fn is_squared(scene: &Scene<'_>, condition: ExprId, driven: &[(Var, Vec<Change>)
     comparisons(scene, condition, &mut compared, 0);
     let steps = |expr| scene.var(expr).filter(|var| driven.iter().any(|(one, _)| one == var));
     compared.iter().flat_map(|(_, left, right)| [*left, *right]).any(|side| match scene.kind(side) {
-        ExprKind::Binary(Op::Multiply, one, other) => {
-            steps(one).is_some_and(|one| steps(other) == Some(one))
-        }
+        ExprKind::Binary(Op::Multiply, one, other) => steps(one).is_some_and(|one| steps(other) == Some(one)),
         ExprKind::Binary(Op::Power, one, _) => steps(one).is_some(),
         _ => false,
     })
@@ -525,15 +554,16 @@ fn is_emptied(scene: &Scene<'_>, var: Var, id: LoopId) -> bool {
         let Part::Expr(expr) = part else { return };
         if let ExprKind::Call(_, callee, args) = scene.kind(expr) {
             let taken = match scene.kind(callee) {
-                ExprKind::Attr(object, _) if !matches!(scene.kind(object), ExprKind::Import(_)) => Some(object),
+                ExprKind::Attr(object, _) if !matches!(scene.kind(object), ExprKind::Import(_)) => {
+                    Some(object)
+                }
                 _ => None,
             };
             let first = scene.unit.args(args).first().map(|arg| arg.value);
             found |= match scene.callee_name(callee) {
-                "pop" | "popleft" | "shift" | "poll" | "remove" | "removeFirst" | "removeLast" | "pollFirst"
-                | "pollLast" | "dequeue" | "pop_front" | "pop_back" | "truncate" | "popitem" => {
-                    taken.and_then(|object| scene.var(object)) == Some(var)
-                }
+                "pop" | "popleft" | "shift" | "poll" | "remove" | "removeFirst" | "removeLast"
+                | "pollFirst" | "pollLast" | "dequeue" | "pop_front" | "pop_back" | "truncate"
+                | "popitem" => taken.and_then(|object| scene.var(object)) == Some(var),
                 "heappop" | "Pop" => first.and_then(|one| scene.var(one)) == Some(var),
                 _ => false,
             };

@@ -108,10 +108,7 @@ const LIBRARIES: &[(&str, u64, u64)] = &[
     ("com.amazonaws", 30, 70),
 ];
 
-pub(super) fn interval<'h>(
-    analysis: &Analysis,
-    held: impl Iterator<Item = (&'h str, &'h Held)>,
-) -> Interval {
+pub(super) fn interval<'h>(analysis: &Analysis, held: impl Iterator<Item = (&'h str, &'h Held)>) -> Interval {
     let mut interval = Interval::default();
     let families: BTreeSet<LanguageId> =
         analysis.graph.languages.iter().map(|language| language.family()).collect();
@@ -127,7 +124,9 @@ pub(super) fn interval<'h>(
         .map(|node| node.name.as_str())
         .collect();
     for (name, low, high) in LIBRARIES {
-        let is = |library: &&str| library.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let is = |library: &&str| {
+            library.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         if libraries.iter().any(is) {
             interval.add(low * MIB, high * MIB, format!("the library {name}"));
         }

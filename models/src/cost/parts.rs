@@ -62,7 +62,9 @@ fn of_stmt(unit: &Unit, kind: StmtKind, out: &mut Vec<Part>) {
 /// What a loop does once, before its first round.
 pub(super) fn head(unit: &Unit, id: LoopId, out: &mut Vec<Part>) {
     match unit.loops[id.index()].kind {
-        LoopKind::Each { iterated, .. } | LoopKind::EachKey { iterated, .. } => out.push(Part::Expr(iterated)),
+        LoopKind::Each { iterated, .. } | LoopKind::EachKey { iterated, .. } => {
+            out.push(Part::Expr(iterated))
+        }
         LoopKind::Counted { start, .. } => out.extend(of_block(unit, start)),
         LoopKind::While(_) | LoopKind::DoWhile(_) | LoopKind::Forever => {}
     }
@@ -138,12 +140,7 @@ fn of_expr(unit: &Unit, kind: ExprKind, out: &mut Vec<Part>) {
 }
 
 /// Visits parts and all below them, the outer first, until the visitor has had enough or the budget is spent.
-pub(super) fn each(
-    unit: &Unit,
-    mut open: Vec<Part>,
-    budget: &mut usize,
-    visit: &mut dyn FnMut(Part),
-) {
+pub(super) fn each(unit: &Unit, mut open: Vec<Part>, budget: &mut usize, visit: &mut dyn FnMut(Part)) {
     open.reverse();
     let mut inner = Vec::new();
     while let Some(part) = open.pop() {

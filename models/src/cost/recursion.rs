@@ -154,7 +154,9 @@ fn changing(shapes: &[Shape]) -> usize {
 fn memoised(shapes: &[Vec<Shape>], work: Growth) -> Solved {
     let positions = shapes.iter().map(Vec::len).max().unwrap_or(0);
     let changes = |at: usize| {
-        shapes.iter().any(|one| one.get(at).is_some_and(|shape| !matches!(shape, Shape::Same | Shape::Constant)))
+        shapes
+            .iter()
+            .any(|one| one.get(at).is_some_and(|shape| !matches!(shape, Shape::Same | Shape::Constant)))
     };
     let states = (0..positions).filter(|at| changes(*at)).count().clamp(1, 4);
     let bits = shapes.iter().flatten().any(|shape| *shape == Shape::Bits);
@@ -265,7 +267,9 @@ fn on_path(scene: &Scene<'_>, block: Block, calls: &[OwnCall], depth: u32) -> us
             StmtKind::Try { body, otherwise, finally, .. } => {
                 behind += inner(body) + inner(otherwise) + inner(finally);
             }
-            StmtKind::Return(_) | StmtKind::Raise(_) => behind = in_parts(scene, vec![Part::Stmt(*stmt)], calls),
+            StmtKind::Return(_) | StmtKind::Raise(_) => {
+                behind = in_parts(scene, vec![Part::Stmt(*stmt)], calls)
+            }
             _ => behind += in_parts(scene, vec![Part::Stmt(*stmt)], calls),
         }
     }
@@ -368,7 +372,11 @@ fn shape(scene: &Scene<'_>, expr: ExprId, params: &[Var], depth: u32) -> Shape {
             let middle = args.iter().any(|arg| loops::is_middle(scene, arg.value));
             match scene.callee_name(callee) {
                 "slice" | "substring" | "subarray" | "substr" | "copyOfRange" | "subList" => {
-                    if middle { Shape::Half } else { Shape::Step }
+                    if middle {
+                        Shape::Half
+                    } else {
+                        Shape::Step
+                    }
                 }
                 _ => args.iter().map(|arg| inner(arg.value)).max().unwrap_or(Shape::Other),
             }
@@ -426,12 +434,15 @@ fn is_memoised(scene: &Scene<'_>, id: FunctionId, function: &Function) -> bool {
         for branch in scene.unit.branches(branches) {
             let Some(condition) = branch.condition else { continue };
             let asked = loops::names_in(scene, condition);
-            let returned = scene.unit.block(branch.body).last().and_then(|last| match scene.unit.stmt(*last).kind {
-                StmtKind::Return(Some(value)) => Some(loops::names_in(scene, value)),
-                _ => None,
-            });
+            let returned =
+                scene.unit.block(branch.body).last().and_then(|last| match scene.unit.stmt(*last).kind {
+                    StmtKind::Return(Some(value)) => Some(loops::names_in(scene, value)),
+                    _ => None,
+                });
             let Some(returned) = returned else { continue };
-            found |= written.iter().any(|(var, _)| returned.contains(var) && (asked.contains(var) || !asked.is_empty()));
+            found |= written
+                .iter()
+                .any(|(var, _)| returned.contains(var) && (asked.contains(var) || !asked.is_empty()));
         }
     });
     found

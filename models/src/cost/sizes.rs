@@ -10,11 +10,12 @@ use super::facts::{Facts, Source, Var};
 use super::growth::Growth;
 use super::library;
 use super::loops;
+use crate::graph::Analysis;
 use crate::graph::ir::{
-    Arg, Block, Collection, Expr, ExprId, ExprKind, Literal, LoopId, LoopKind, Op, Run, Spread, StmtKind, Unit, UnitId,
+    Arg, Block, Collection, Expr, ExprId, ExprKind, Literal, LoopId, LoopKind, Op, Run, Spread, StmtKind,
+    Unit, UnitId,
 };
 use crate::graph::names::Names;
-use crate::graph::Analysis;
 
 /// What is asked about a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -143,7 +144,14 @@ impl<'a> Scene<'a> {
             | ExprKind::Spread(value)
             | ExprKind::Enter(value)
             | ExprKind::Assign(_, value) => inner(value),
-            ExprKind::Cast(one, other) => inner(one).min(inner(other)),
+            // `new int[n]` is a list that is said to be as long as that.
+            ExprKind::Cast(value, _) => match (self.kind(value), want) {
+                (ExprKind::Unknown(sizes), Want::Length) => match self.unit.exprs_of(sizes).first() {
+                    Some(first) => self.size(*first, Want::Value, depth + 1),
+                    None => Size::GUESS,
+                },
+                _ => inner(value),
+            },
             ExprKind::Conditional(_, one, other) => inner(one).max(inner(other)),
             ExprKind::Index(object, _) => self.element(object, want, depth),
             ExprKind::Slice(object, from, to) => match (from, to) {
@@ -170,7 +178,8 @@ impl<'a> Scene<'a> {
     }
 
     fn is_constant_slice(&self, from: Option<ExprId>, to: ExprId) -> bool {
-        let literal = |expr| matches!(self.kind(expr), ExprKind::Literal(Literal::Int(number)) if number >= 0);
+        let literal =
+            |expr| matches!(self.kind(expr), ExprKind::Literal(Literal::Int(number)) if number >= 0);
         literal(to) || from.is_some_and(|from| self.differ_by_constant(from, to))
     }
 
@@ -286,7 +295,13 @@ impl<'a> Scene<'a> {
         }
         let limits = compared.iter().filter_map(|(_, left, right)| {
             let is = |side| self.var(side) == Some(var);
-            if is(*left) { Some(*right) } else if is(*right) { Some(*left) } else { None }
+            if is(*left) {
+                Some(*right)
+            } else if is(*right) {
+                Some(*left)
+            } else {
+                None
+            }
         });
         limits.map(|limit| self.size(limit, Want::Value, depth + 1)).reduce(Size::min).unwrap_or(Size::N)
     }
@@ -314,9 +329,10 @@ impl<'a> Scene<'a> {
             ExprKind::Call(_, callee, args) => {
                 let args = self.unit.args(args);
                 match self.callee_name(callee) {
-                    "range" | "xrange" if want == Want::Value => {
-                        args.iter().map(|arg| self.size(arg.value, want, depth + 1)).fold(Size::ONE, Size::max)
-                    }
+                    "range" | "xrange" if want == Want::Value => args
+                        .iter()
+                        .map(|arg| self.size(arg.value, want, depth + 1))
+                        .fold(Size::ONE, Size::max),
                     "range" | "xrange" => Size::ONE,
                     "enumerate" | "entries" | "items" | "zip" if want == Want::Length => Size::ONE,
                     "reversed" | "sorted" | "list" | "set" => match args.first() {
@@ -333,9 +349,9 @@ impl<'a> Scene<'a> {
                     [one] => match one.source {
                         Source::Value(value) if !matches!(self.kind(value), ExprKind::Name(..)) => {
                             let written = self.element(value, want, depth + 1);
-                            let changes = self.var(collection).is_some_and(|var| {
-                                self.facts.grows(var) || self.facts.is_keyed(var)
-                            });
+                            let changes = self
+                                .var(collection)
+                                .is_some_and(|var| self.facts.grows(var) || self.facts.is_keyed(var));
                             if changes { written.max(Size::N) } else { written }
                         }
                         _ => Size::N,
@@ -417,15 +433,14 @@ impl<'a> Scene<'a> {
             ExprKind::Attr(object, _) => Some(object),
             _ => None,
         };
-        let of_receiver = || receiver.map_or(Size::GUESS, |object| self.size(object, Want::Length, depth + 1));
+        let of_receiver =
+            || receiver.map_or(Size::GUESS, |object| self.size(object, Want::Length, depth + 1));
         let all = |want| args.iter().map(move |arg| self.size(arg.value, want, depth + 1));
         match library::size_of(self.callee_name(callee)) {
             library::SizeOf::Length if args.is_empty() => of_receiver(),
             library::SizeOf::Length => of(0, Want::Length).unwrap_or(Size::ONE),
             library::SizeOf::SameValue => of(0, want).unwrap_or_else(of_receiver),
-            library::SizeOf::Least if args.len() > 1 => {
-                all(want).reduce(Size::min).unwrap_or(Size::N)
-            }
+            library::SizeOf::Least if args.len() > 1 => all(want).reduce(Size::min).unwrap_or(Size::N),
             library::SizeOf::Most if args.len() > 1 => all(want).fold(Size::ONE, Size::max),
             library::SizeOf::Least | library::SizeOf::Most => match args.first() {
                 Some(arg) => self.element(arg.value, want, depth),

@@ -135,7 +135,8 @@ pub(super) fn work(
     }
     let counts = &mut walker.work.counts;
     counts.functions = 1.0;
-    counts.lines = f32::from(u16::try_from(source.lines.1.saturating_sub(source.lines.0) + 1).unwrap_or(u16::MAX));
+    counts.lines =
+        f32::from(u16::try_from(source.lines.1.saturating_sub(source.lines.0) + 1).unwrap_or(u16::MAX));
     counts.params = scene.unit.params(source.params).len() as f32;
     walker.work
 }
@@ -227,7 +228,9 @@ impl Walker<'_, '_> {
         let reached = self.scene.analysis.reached(self.scene.id, expr);
         let mut numbers = reached.filter_map(|one| self.index.by_node(one.node));
         let own = numbers.any(|number| self.index.group_of[number] == self.group);
-        own && (self.index.groups[self.group].len() > 1 || self.index.callees[self.index.groups[self.group][0]].contains(&self.index.groups[self.group][0]))
+        own && (self.index.groups[self.group].len() > 1
+            || self.index.callees[self.index.groups[self.group][0]]
+                .contains(&self.index.groups[self.group][0]))
     }
 
     fn own_loop(&mut self, kind: LoopKind, trips: Trips) {
@@ -368,7 +371,10 @@ impl Walker<'_, '_> {
             ExprKind::Collection(Collection::List | Collection::Tuple, _)
             | ExprKind::Comprehension(Collection::List, _)
             | ExprKind::Slice(..) => true,
-            _ => matches!(self.made_by(expr), Some("list" | "List" | "Sequence" | "Tuple" | "sorted" | "split")),
+            _ => matches!(
+                self.made_by(expr),
+                Some("list" | "List" | "Sequence" | "Tuple" | "sorted" | "split")
+            ),
         }
     }
 
@@ -412,7 +418,8 @@ impl Walker<'_, '_> {
         }
         let list = self.scene.unit.args(args);
         let constant = |arg: &Arg| {
-            self.scene.value(arg.value).growth.is_constant() && self.scene.length(arg.value).growth.is_constant()
+            self.scene.value(arg.value).growth.is_constant()
+                && self.scene.length(arg.value).growth.is_constant()
         };
         let plain = matches!(self.scene.kind(callee), ExprKind::Name(..));
         let constant = plain && !list.is_empty() && list.iter().all(constant);
@@ -542,7 +549,8 @@ impl Walker<'_, '_> {
         self.work.counts.add_call(name, made_by.as_deref());
         self.reads_whole(name, list, line);
         let Some(cost) = library::cost_of(&written) else { return };
-        if library::is_of_short_text(name) && value.is_some_and(|object| self.is_element(object)) {
+        let short = |object| self.is_element(object) || self.is_read(object);
+        if library::is_of_short_text(name) && value.is_some_and(short) {
             return;
         }
         let first = list.first().map(|arg| arg.value);
@@ -552,7 +560,12 @@ impl Walker<'_, '_> {
             Over::Either => value.or(first),
         };
         let Some(over) = over else { return };
-        let length = scene.length(over).growth;
+        let mut length = scene.length(over).growth;
+        if name == "copyOf"
+            && let Some(last) = list.last()
+        {
+            length = scene.value(last.value).growth;
+        }
         if !length.is_constant() {
             self.library_slow(&written, cost.does, over, line);
         }
@@ -588,6 +601,20 @@ impl Walker<'_, '_> {
         matches!(self.scene.kind(expr), ExprKind::Index(..)) || self.scene.var(expr).is_some_and(by_name)
     }
 
+    /// What is read just there: its length was paid for when it was written.
+    fn is_read(&self, expr: ExprId) -> bool {
+        let mut at = expr;
+        for _ in 0..4 {
+            let ExprKind::Call(_, callee, _) = self.scene.kind(at) else { return false };
+            if library::reads_input(self.scene.callee_name(callee)) {
+                return true;
+            }
+            let ExprKind::Attr(object, _) = self.scene.kind(callee) else { return false };
+            at = object;
+        }
+        false
+    }
+
     fn is_import(&self, var: facts::Var) -> bool {
         let given = self.scene.facts.given(var);
         given.is_empty()
@@ -619,9 +646,9 @@ impl Walker<'_, '_> {
     fn reads_whole(&mut self, name: &str, args: &[Arg], line: u32) {
         let whole = match name {
             "read" | "fetchall" => args.is_empty(),
-            "readlines" | "read_text" | "read_bytes" | "readFileSync" | "readFile" | "read_csv" | "read_sql"
-            | "read_parquet" | "read_json" | "read_excel" | "loadtxt" | "ReadAll" | "ReadFile"
-            | "read_to_string" | "read_to_end" | "readAllBytes" | "readAllLines" => true,
+            "readlines" | "read_text" | "read_bytes" | "readFileSync" | "readFile" | "read_csv"
+            | "read_sql" | "read_parquet" | "read_json" | "read_excel" | "loadtxt" | "ReadAll"
+            | "ReadFile" | "read_to_string" | "read_to_end" | "readAllBytes" | "readAllLines" => true,
             _ => false,
         };
         if whole && self.work.held.len() < KEPT_MAX {
