@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use weft_models::cost::{Complexity, Lesson, Observed, observe};
+use weft_models::graph::code::NodeKind;
 use weft_models::graph::{Bounds, LanguageId, SourceFile, analyse};
 
 /// Languages as the sets call them, and the endings of their files.
@@ -42,6 +43,8 @@ pub(crate) struct Program {
     /// Rows of one problem have the same.
     pub(crate) group: u32,
     pub(crate) observed: Observed,
+    /// Something in it was found to be a function.
+    has_function: bool,
 }
 
 impl Program {
@@ -50,7 +53,8 @@ impl Program {
         let path = path(lang)?;
         let analysis = analyse(&[SourceFile::new(path, source)], &Bounds::default());
         let observed = observe(&analysis, None)?;
-        Some(Self { lang: lang.to_owned(), class, group, observed })
+        let has_function = analysis.graph.nodes.iter().any(|node| node.kind == NodeKind::Function);
+        Some(Self { lang: lang.to_owned(), class, group, observed, has_function })
     }
 
     /// What is to be learned from it.
@@ -97,7 +101,20 @@ pub(crate) fn read(file: &Path) -> Result<Read> {
             None => read.other += 1,
         }
     }
+    read.leave_out_unread();
     Ok(read)
+}
+
+impl Read {
+    /// A language in whose programs there is not one function has a grammar here, and no front end yet.
+    fn leave_out_unread(&mut self) {
+        let with: HashSet<String> =
+            self.programs.iter().filter(|one| one.has_function).map(|one| one.lang.clone()).collect();
+        for program in self.programs.iter().filter(|one| !with.contains(&one.lang)) {
+            *self.unread.entry(program.lang.clone()).or_default() += 1;
+        }
+        self.programs.retain(|one| with.contains(&one.lang));
+    }
 }
 
 fn path(lang: &str) -> Option<String> {
@@ -174,5 +191,13 @@ mod tests {
     fn languages_that_are_not_read_have_no_path() {
         assert_eq!(path("python").as_deref(), Some("solution.py"));
         assert_eq!((path("cpp"), path("cobol")), (None, None));
+        let program = |lang: &str, has_function| {
+            let program = Program::new("python", "def f(): pass", Complexity::Constant, 0);
+            Program { lang: lang.into(), has_function, ..program.expect("it is read") }
+        };
+        let programs = vec![program("python", true), program("later", false), program("python", false)];
+        let mut read = Read { programs, ..Read::default() };
+        read.leave_out_unread();
+        assert_eq!((read.programs.len(), read.unread.get("later")), (2, Some(&1)));
     }
 }
