@@ -2,7 +2,10 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use weft_models::cost::{Complexity, Costs, Drive, Finding, FunctionCost, Rule, Severity, assess};
+use weft_models::cost::{
+    Complexity, Costs, Decider, Drive, Finding, FunctionCost, Judge, Lesson, Options, Rule, Severity, assess,
+    assess_with, observe,
+};
 use weft_models::graph::code::NodeKind;
 use weft_models::graph::{Analysis, Bounds, SourceFile, analyse};
 
@@ -11,8 +14,9 @@ fn analysis(files: &[(&str, &str)]) -> Analysis {
     analyse(&files, &Bounds::default())
 }
 
+/// By the rules alone.
 fn costs(path: &str, text: &str) -> Costs {
-    assess(&analysis(&[(path, text)]), None)
+    assess_with(&analysis(&[(path, text)]), None, None)
 }
 
 fn python(text: &str) -> Costs {
@@ -204,7 +208,7 @@ fn a_chain_of_callees_crosses_files() {
         ),
         ("shop/stock.py", "def check(items):\n    for item in items:\n        print(item)\n"),
     ];
-    let costs = assess(&analysis(&files), None);
+    let costs = assess_with(&analysis(&files), None, None);
     let total = function(&costs, "shop.cart.total");
     assert_eq!(total.time, Complexity::Quadratic);
     assert_eq!(total.evidence.callees[0].file, "shop/stock.py");
@@ -388,8 +392,8 @@ fn the_entry_point_may_be_named() {
     let text = "def small(a):\n    return a[0]\n\ndef large(a):\n    return [x + y for x in a for y in a]\n";
     let analysis = analysis(&[("m.py", text)]);
     let small = analysis.graph.find(NodeKind::Function, "m.small");
-    assert_eq!(assess(&analysis, small).entry.time, Complexity::Constant);
-    let whole = assess(&analysis, None);
+    assert_eq!(assess_with(&analysis, small, None).entry.time, Complexity::Constant);
+    let whole = assess_with(&analysis, None, None);
     assert_eq!(whole.entry.node, analysis.graph.find(NodeKind::Function, "m.large"));
     assert_eq!(whole.entry.time, Complexity::Quadratic);
 }
@@ -408,6 +412,102 @@ fn memory_is_an_interval_with_its_reasons() {
     }
     let node = javascript("function f() {}").memory;
     assert!(node.low > bare.low, "Node.js takes more than Python");
+}
+
+#[test]
+fn go_and_java_are_counted_by_the_same_rules() {
+    let text = "
+package m
+
+import \"sort\"
+
+func Pairs(a []int) int {
+	sort.Ints(a)
+	best := 0
+	for i := 0; i < len(a); i++ {
+		for j := i + 1; j < len(a); j++ {
+			best = best + a[j]
+		}
+	}
+	return best
+}
+
+func Bits(n int) int {
+	count := 0
+	for n > 0 {
+		n /= 2
+		count++
+	}
+	return count
+}
+";
+    let costs = costs_by_end(text, "Pairs", "m.go");
+    assert_eq!(seen(&costs[0]), ("n^2", vec![(9, Drive::Counter), (10, Drive::Counter)]));
+    let costs = costs_by_end(text, "Bits", "m.go");
+    assert_eq!(seen(&costs[0]), ("log n", vec![(19, Drive::Halving)]));
+    let text = "
+class Solution {
+    int fib(int n) {
+        if (n < 2) return n;
+        return fib(n - 1) + fib(n - 2);
+    }
+    int sorted(int[] a) {
+        java.util.Arrays.sort(a);
+        return a[0];
+    }
+}
+";
+    let growth = |name| costs_by_end(text, name, "Solution.java")[0].growth.clone();
+    assert_eq!((growth("fib"), growth("sorted")), ("2^n".into(), "n log n".into()));
+}
+
+/// Functions whose names end like this.
+fn costs_by_end(text: &str, name: &str, path: &str) -> Vec<FunctionCost> {
+    let functions = costs(path, text).functions;
+    functions.into_iter().filter(|one| one.name.split(['.', '(']).any(|part| part == name)).collect()
+}
+
+#[test]
+fn trees_are_the_same_from_the_same_lessons_and_tell_who_decided() {
+    let loops =
+        ["return a", "for x in a: f(x)", "while a.more(): a.go()", "for x in a:\n    for y in a: f(x)"];
+    let classes = [Complexity::Constant, Complexity::Linear, Complexity::Cubic, Complexity::Quadratic];
+    let lesson = |at: usize| {
+        let analysis = analysis(&[("m.py", &format!("def f(a):\n  {}\n", loops[at % 4]))]);
+        let observed = observe(&analysis, None).expect("there is a function");
+        Lesson { observed, class: classes[at % 4] }
+    };
+    let lessons: Vec<Lesson> = (0..200).map(lesson).collect();
+    let groups: Vec<u32> = (0..200).map(|at| at / 4).collect();
+    let train = || {
+        Judge::train(&lessons, &groups, &Options { trees: 8, ..Options::default() }, 3).expect("it learns")
+    };
+    let judge = train();
+    assert_eq!(judge, train());
+    let bytes = judge.to_bytes().expect("it is written");
+    assert_eq!(Judge::from_bytes(&bytes).expect("it is read"), judge);
+    assert!(Judge::from_bytes(&bytes[..bytes.len() / 2]).is_err() && Judge::from_bytes(&[]).is_err());
+    let decided = |text: &str| assess_with(&analysis(&[("m.py", text)]), None, Some(&judge)).entry;
+    let sure = decided("def f(a):\n  for x in a: f(x)\n".replace("f(x)", "g(x)").as_str());
+    assert_eq!((sure.time, sure.decided_by), (Complexity::Linear, Decider::Rules));
+    // The rules guess linear there; the lessons say otherwise.
+    let guessed = decided("def f(a):\n  while a.more(): a.go()\n");
+    assert_eq!((guessed.time, guessed.decided_by), (Complexity::Cubic, Decider::Forest));
+    assert!(
+        guessed.why.contains("rules guess O(n)") && guessed.why.contains("trees give O(n³)"),
+        "{}",
+        guessed.why
+    );
+}
+
+#[test]
+fn the_shipped_trees_are_read_and_decide() {
+    let shipped =
+        Judge::shipped().expect("models/seed/cost.bin was trained on other features: cargo xtask train cost");
+    assert!(shipped.rows > 1_000 && shipped.forest().trees() > 10);
+    let analysis = analysis(&[("m.py", "def f(a):\n    a.sort()\n    return a[0]\n")]);
+    let f = assess(&analysis, None).entry;
+    assert_eq!((f.time, f.decided_by), (Complexity::Linearithmic, Decider::Rules), "{}", f.why);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Who decides. In: what the rules say of a program, how sure they are, and its counts. Out: a class, who decided it, how
 //! likely it is, and why in words. Refused: bytes of another version or other features.
 //!
-//! The rules decide where they are sure, and where their class was right often enough on programs of known cost; the
-//! forest decides elsewhere. What is often enough is learned, too.
+//! The forest gives each class a share. The class of the rules is given a weight beside it: one where they are sure, one
+//! where they guess. Both are learned, on lessons that the forest has not seen: rules hold for programs of any kind, a
+//! forest only for those like its lessons.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -61,7 +65,7 @@ pub struct Lesson {
 pub enum Decider {
     /// The rules alone.
     Rules,
-    /// The forest, for the rules were not sure.
+    /// The forest, for the rules were not sure, or are known to err there.
     Forest,
     /// Nobody.
     Nobody,
@@ -80,17 +84,24 @@ pub struct Verdict {
     pub why: String,
 }
 
-/// The forest, and how far the rules are trusted.
+/// The forest, and how much the rules weigh against it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judge {
     forest: Forest,
-    /// For each class, the share of the lessons in which the rules said it and were sure that were of that class.
-    trust: [f32; CLASSES],
-    /// For each class, whether the rules decide when they say it and are sure.
-    rules_decide: [bool; CLASSES],
+    /// What the class of the rules is given beside the shares of the forest: where the rules guess, and where they are
+    /// sure. From 1 on, no share overrules them.
+    weights: [f32; 2],
+    /// How often decisions were right on lessons that were held out, by [`case`].
+    trust: [f32; CASES],
     /// Lessons it was trained on.
     pub rows: u32,
 }
+
+/// How a decision came about: whether the rules were sure, and whether they were overruled.
+fn case(sure: bool, overruled: bool) -> usize {
+    usize::from(sure) + 2 * usize::from(overruled)
+}
+const CASES: usize = 4;
 
 /// Why bytes are no judge.
 #[derive(Debug, Error)]
@@ -106,12 +117,14 @@ pub enum JudgeError {
     Unsound,
 }
 
-/// Parts of the lessons on which the rules and the forest are compared.
-const PARTS: usize = 4;
+/// Parts of the lessons, of which each is held out once to weigh the rules.
+const PARTS: u32 = 4;
+/// Weights that are tried.
+const WEIGHTS: [f32; 8] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.55, 0.7, 1.0];
 
 impl Judge {
-    /// Trains. `groups` says which lessons belong together, and are held out together when the rules and the forest are
-    /// compared. The same lessons give the same judge.
+    /// Trains. `groups` says which lessons belong together: they are held out together when the rules are weighed against
+    /// the forest. The same lessons give the same judge.
     ///
     /// # Errors
     /// When the tree learner refuses the lessons.
@@ -123,57 +136,71 @@ impl Judge {
     ) -> Result<Self, linfa::Error> {
         let rows: Vec<Row> = lessons.iter().map(row).collect();
         let forest = Forest::grow(&rows, options, seed)?;
-        // In how many lessons that neither has seen the rules were right, and the forest was.
-        let (mut said, mut rules, mut trees) = ([0_u32; CLASSES], [0_u32; CLASSES], [0_u32; CLASSES]);
-        for part in 0..PARTS as u32 {
-            let is_held = |at: usize| groups.get(at).is_some_and(|group| group % PARTS as u32 == part);
-            let seen: Vec<Row> =
-                (0..rows.len()).filter(|at| !is_held(*at)).map(|at| rows[at].clone()).collect();
-            if seen.is_empty() {
-                continue;
-            }
-            let fewer = Options { trees: options.trees.div_ceil(3), ..*options };
-            let other = Forest::grow(&seen, &fewer, seed)?;
-            for at in (0..rows.len()).filter(|at| is_held(*at) && lessons[*at].observed.sure) {
-                let class = lessons[at].observed.rule().rank().min(CLASSES - 1);
-                said[class] += 1;
-                rules[class] += u32::from(class == rows[at].class);
-                trees[class] += u32::from(other.likeliest(&rows[at].features).0 == rows[at].class);
-            }
+        let unseen = shares_unseen(&rows, groups, options, seed)?;
+        let mut weights = [0.0; 2];
+        for (sure, weight) in weights.iter_mut().enumerate() {
+            let here = || (0..rows.len()).filter(|at| usize::from(lessons[*at].observed.sure) == sure);
+            let right = |weight: f32| {
+                here()
+                    .filter(|at| blend(&unseen[*at], &lessons[*at].observed, weight).0 == rows[*at].class)
+                    .count()
+            };
+            let rights = WEIGHTS.map(right);
+            let most = rights.iter().copied().max().unwrap_or(0) as f32;
+            // The largest weight that is as good as the best one, as far as so few problems can tell: rules hold
+            // for problems of any kind, and can be explained.
+            let problems: BTreeSet<u32> = here().filter_map(|at| groups.get(at).copied()).collect();
+            let all = here().count().max(1) as f32;
+            let share = most / all;
+            let slack = all * 0.5 * (share * (1.0 - share) / problems.len().max(1) as f32).sqrt();
+            let good = |(_, right): &(f32, usize)| *right as f32 >= most - slack;
+            let weights = WEIGHTS.into_iter().zip(rights).filter(good).map(|(weight, _)| weight);
+            *weight = weights.fold(0.0, f32::max);
         }
-        let mut trust = [0.0; CLASSES];
-        let mut rules_decide = [false; CLASSES];
-        for class in 0..CLASSES {
-            trust[class] = (rules[class] as f32 + 1.0) / (said[class] as f32 + 2.0);
-            rules_decide[class] = said[class] > 0 && rules[class] >= trees[class];
+        let (mut right, mut all) = ([1.0_f32; CASES], [2.0_f32; CASES]);
+        for (at, lesson) in lessons.iter().enumerate() {
+            let sure = lesson.observed.sure;
+            let (class, overruled) = blend(&unseen[at], &lesson.observed, weights[usize::from(sure)]);
+            all[case(sure, overruled)] += 1.0;
+            right[case(sure, overruled)] += f32::from(u8::from(class == rows[at].class));
         }
-        Ok(Self { forest, trust, rules_decide, rows: rows.len() as u32 })
+        let trust = std::array::from_fn(|case| right[case] / all[case]);
+        Ok(Self { forest, weights, trust, rows: rows.len() as u32 })
+    }
+
+    /// The trees that weft is shipped with; `None` for a build with features that they were not trained on, whose
+    /// rules decide alone.
+    pub fn shipped() -> Option<&'static Self> {
+        static SHIPPED: OnceLock<Option<Judge>> = OnceLock::new();
+        SHIPPED.get_or_init(|| Self::from_bytes(include_bytes!("../../seed/cost.bin")).ok()).as_ref()
     }
 
     /// Decides.
     pub fn decide(&self, observed: &Observed) -> Verdict {
         let rule = observed.rule();
-        let class = rule.rank().min(CLASSES - 1);
-        if observed.sure && self.rules_decide[class] {
-            let why = format!("the rules are sure of {}", rule.notation());
-            return Verdict { class: rule, by: Decider::Rules, confidence: self.trust[class], why };
+        let shares = self.forest.shares(&observed.features);
+        let (class, overruled) = blend(&shares, observed, self.weights[usize::from(observed.sure)]);
+        let confidence = self.trust[case(observed.sure, overruled)];
+        let (class, share) = (Complexity::KNOWN[class], 100.0 * shares[class]);
+        let how = if observed.sure { "are sure of" } else { "guess" };
+        if observed.sure && !overruled {
+            let why = format!("the rules are sure of {}; the trees give it {share:.0} %", rule.notation());
+            return Verdict { class, by: Decider::Rules, confidence, why };
         }
-        let (best, share) = self.forest.likeliest(&observed.features);
         let names: Vec<&str> = feature_names().collect();
         let asked = self.forest.asked(&observed.features);
-        let told: Vec<String> = asked
-            .iter()
-            .take(4)
-            .map(|feature| format!("{} {}", names[*feature].replace('_', " "), observed.features[*feature]))
-            .collect();
+        let told = |feature: &usize| {
+            format!("{} {}", names[*feature].replace('_', " "), observed.features[*feature])
+        };
+        let told: Vec<String> = asked.iter().take(4).map(told).collect();
         let why = format!(
-            "the rules {} {}, so {} trees decide, which asked most for: {}",
-            if observed.sure { "are known to err on" } else { "are not sure of" },
+            "the rules {how} {}; {} trees give {} {share:.0} %, and asked most for {}",
             rule.notation(),
             self.forest.trees(),
+            class.notation(),
             told.join(", ")
         );
-        Verdict { class: Complexity::KNOWN[best], by: Decider::Forest, confidence: share, why }
+        Verdict { class, by: Decider::Forest, confidence, why }
     }
 
     /// How likely each class is to the forest alone.
@@ -200,6 +227,41 @@ impl Judge {
         }
         if judge.forest.is_sound() { Ok(judge) } else { Err(JudgeError::Unsound) }
     }
+}
+
+/// The class with the largest share once that of the rules has been given its weight, and whether it is another than theirs.
+fn blend(shares: &[f32; CLASSES], observed: &Observed, weight: f32) -> (usize, bool) {
+    let rule = observed.rule().rank().min(CLASSES - 1);
+    let mut best = (rule, shares[rule] + weight);
+    for (class, share) in shares.iter().enumerate() {
+        if class != rule && *share > best.1 {
+            best = (class, *share);
+        }
+    }
+    (best.0, best.0 != rule)
+}
+
+/// What forests say of lessons that they have not seen.
+fn shares_unseen(
+    rows: &[Row],
+    groups: &[u32],
+    options: &Options,
+    seed: u64,
+) -> Result<Vec<[f32; CLASSES]>, linfa::Error> {
+    let mut unseen = vec![[0.0; CLASSES]; rows.len()];
+    let fewer = Options { trees: options.trees.div_ceil(2), ..*options };
+    for part in 0..PARTS {
+        let is_held = |at: &usize| groups.get(*at).is_some_and(|group| group % PARTS == part);
+        let seen: Vec<Row> = (0..rows.len()).filter(|at| !is_held(at)).map(|at| rows[at].clone()).collect();
+        if seen.is_empty() {
+            continue;
+        }
+        let forest = Forest::grow(&seen, &fewer, seed)?;
+        for at in (0..rows.len()).filter(is_held) {
+            unseen[at] = forest.shares(&rows[at].features);
+        }
+    }
+    Ok(unseen)
 }
 
 fn row(lesson: &Lesson) -> Row {

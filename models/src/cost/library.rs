@@ -376,6 +376,12 @@ pub(super) fn is_of_short_text(name: &str) -> bool {
     )
 }
 
+/// Whether a function of this name, which takes nothing, reads the next word of the input.
+pub(super) fn reads_a_word(name: &str) -> bool {
+    let short = ["ni", "nl", "ns", "nextInt", "readInt", "ii", "inp", "get_int"].contains(&name);
+    short || name.starts_with("next") || name.starts_with("read") || reads_input(name)
+}
+
 /// Whether a call reads what the program is given.
 pub(super) fn reads_input(name: &str) -> bool {
     size_of(name) == SizeOf::Input

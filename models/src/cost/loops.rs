@@ -2,14 +2,24 @@
 //! its rounds are shared by all rounds of a loop around it (a pointer that never goes back, a stack that is emptied). A
 //! loop about which nothing is known is taken to run as often as the input is large, and is marked as not sure.
 
+mod bounds;
+mod changes;
+mod worklist;
+
 use serde::{Deserialize, Serialize};
 
-use super::facts::{Given, Source, Var};
+use super::facts::{Source, Var};
 use super::growth::Growth;
 use super::library;
 use super::parts::{self, Part};
 use super::sizes::{Scene, Size};
-use crate::graph::ir::{ExprId, ExprKind, Literal, LoopId, LoopKind, Op, StmtKind};
+use crate::graph::ir::{ExprId, ExprKind, Literal, LoopId, LoopKind, StmtKind};
+pub(super) use bounds::comparisons;
+use bounds::{began, bound, is_squared};
+use changes::{Change, change, changes};
+pub(super) use changes::{halves, is_middle};
+pub(super) use worklist::indexes_two_deep;
+use worklist::{is_emptied, shared_from, works_on_a_grid};
 
 /// What drives a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,19 +69,6 @@ impl Trips {
 pub(super) struct Around {
     pub(super) id: LoopId,
     pub(super) trips: Trips,
-}
-
-/// What a round does to a variable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// Adds to it, or takes from it.
-    Step,
-    /// Divides or multiplies it, or sets it to the middle of a range.
-    Scale,
-    /// Goes on to the next node.
-    Follow,
-    /// Gives it another value.
-    Reset,
 }
 
 /// Parts of a loop that are looked at.
@@ -235,6 +232,9 @@ fn until(scene: &Scene<'_>, id: LoopId, conditions: &[ExprId], around: &[Around]
         .collect();
     let emptied = vars.iter().copied().find(|var| is_emptied(scene, *var, id));
     let mut trips = rounds(scene, id, conditions, &driven, emptied);
+    if trips.drive == Drive::Condition && moves_to_the_middle(scene, id) {
+        return Trips::new(Growth::LOG, Drive::Halving, false);
+    }
     let mut drivers: Vec<Var> = driven.iter().map(|(var, _)| *var).chain(emptied).collect();
     if trips.drive == Drive::Condition {
         // The condition asks for something else, but something goes on in each round.
@@ -289,6 +289,18 @@ fn rounds(
     Trips::new(Growth::N, Drive::Condition, false)
 }
 
+/// One end of a range is set to its middle.
+fn moves_to_the_middle(scene: &Scene<'_>, id: LoopId) -> bool {
+    scene.facts.changed(id).iter().take(16).any(|var| {
+        scene.facts.given(*var).iter().take(16).any(|one| match one.source {
+            Source::Value(value) => {
+                matches!(scene.kind(value), ExprKind::Name(..)) && is_middle(scene, value)
+            }
+            _ => false,
+        })
+    })
+}
+
 /// Variables in an expression.
 pub(super) fn names_in(scene: &Scene<'_>, expr: ExprId) -> Vec<Var> {
     let mut vars = Vec::new();
@@ -307,348 +319,11 @@ pub(super) fn names_in(scene: &Scene<'_>, expr: ExprId) -> Vec<Var> {
     vars
 }
 
-/// What a loop does to a variable.
-fn changes(scene: &Scene<'_>, var: Var, id: LoopId) -> Vec<Change> {
-    let given = scene.facts.given(var).iter();
-    let inside = given.filter(|one| scene.facts.is_within(one.within, id));
-    inside.map(|one| change(scene, var, one)).collect()
-}
-
-pub(super) fn change(scene: &Scene<'_>, var: Var, given: &Given) -> Change {
-    match given.source {
-        Source::Change(Op::Add | Op::Subtract, value) => {
-            if mentions_bits(scene, value, var) {
-                Change::Scale
-            } else {
-                Change::Step
-            }
-        }
-        Source::Change(Op::Multiply | Op::Divide | Op::FloorDivide | Op::ShiftRight | Op::Modulo, _) => {
-            Change::Scale
-        }
-        Source::Change(..) => Change::Scale,
-        Source::Value(value) => change_to(scene, var, value, 0),
-        Source::PartOf(value) => match scene.kind(value) {
-            ExprKind::Call(_, callee, _) if scene.callee_name(callee) == "divmod" => Change::Scale,
-            _ => Change::Reset,
-        },
-        Source::Param(_) | Source::ElementOf(_) => Change::Reset,
-    }
-}
-
-fn change_to(scene: &Scene<'_>, var: Var, value: ExprId, depth: u32) -> Change {
-    if depth > 6 || !scene.step() {
-        return Change::Reset;
-    }
-    let is_var = |expr| scene.var(expr) == Some(var);
-    match scene.kind(value) {
-        ExprKind::Binary(op, left, right) => {
-            match op {
-                Op::Add | Op::Subtract if is_var(left) || is_var(right) => {
-                    if mentions_bits(scene, value, var) { Change::Scale } else { Change::Step }
-                }
-                Op::Add | Op::Subtract if is_middle(scene, left) => Change::Scale,
-                Op::Multiply | Op::Divide | Op::FloorDivide | Op::ShiftRight | Op::ShiftLeft
-                    if is_var(left) || is_var(right) =>
-                {
-                    Change::Scale
-                }
-                Op::Modulo => Change::Scale,
-                Op::Add | Op::Subtract | Op::Divide | Op::FloorDivide | Op::Multiply => {
-                    change_to(scene, var, left, depth + 1)
-                }
-                Op::Other if is_var(left) => Change::Scale,
-                _ => Change::Reset,
-            }
-        }
-        ExprKind::Attr(object, name) => match scene.names.text(name) {
-            "next" | "nxt" | "parent" | "prev" | "left" | "right" if depth == 0 || is_var(object) => {
-                Change::Follow
-            }
-            _ => Change::Reset,
-        },
-        ExprKind::Call(_, callee, args) => {
-            let name = scene.callee_name(callee);
-            let inner = scene.unit.args(args).first().map(|arg| arg.value);
-            match (name, inner) {
-                (
-                    "floor" | "int" | "trunc" | "ceil" | "Floor" | "BigInt" | "Number" | "parseInt" | "round",
-                    Some(inner),
-                ) => change_to(scene, var, inner, depth + 1),
-                ("next" | "Next" | "getNext", _) => Change::Follow,
-                _ => Change::Reset,
-            }
-        }
-        ExprKind::Name(..) if is_middle(scene, value) => Change::Scale,
-        ExprKind::Index(_, key) if is_var(key) => Change::Follow,
-        ExprKind::Unary(_, inner) | ExprKind::Cast(inner, _) => change_to(scene, var, inner, depth + 1),
-        ExprKind::Conditional(_, one, other) => {
-            let ways = [one, other].map(|way| change_to(scene, var, way, depth + 1));
-            if ways[0] == Change::Reset { ways[1] } else { ways[0] }
-        }
-        _ => Change::Reset,
-    }
-}
-
-/// `x & -x` and `x & (x - 1)`.
-fn mentions_bits(scene: &Scene<'_>, value: ExprId, var: Var) -> bool {
-    let mut found = false;
-    let mut budget = 64;
-    parts::each(scene.unit, vec![Part::Expr(value)], &mut budget, &mut |part| {
-        if let Part::Expr(id) = part
-            && let ExprKind::Binary(Op::Other, left, right) = scene.kind(id)
-        {
-            let both = [left, right].map(|side| names_in(scene, side).contains(&var));
-            found |= both[0] && both[1];
-        }
-    });
-    found
-}
-
-/// A variable that is the middle of a range: half of a sum.
-pub(super) fn is_middle(scene: &Scene<'_>, expr: ExprId) -> bool {
-    let Some(var) = scene.var(expr) else { return halves(scene, expr) };
-    let given = scene.facts.given(var).iter().take(16);
-    let mut values = given.filter_map(|one| match one.source {
-        Source::Value(value) => Some(value),
-        _ => None,
-    });
-    values.any(|value| halves(scene, value))
-}
-
-/// Divides something by two somewhere.
-pub(super) fn halves(scene: &Scene<'_>, expr: ExprId) -> bool {
-    let mut found = false;
-    let mut budget = 64;
-    let literal = |expr, wanted| matches!(scene.kind(expr), ExprKind::Literal(Literal::Int(number)) if number == wanted);
-    parts::each(scene.unit, vec![Part::Expr(expr)], &mut budget, &mut |part| {
-        if let Part::Expr(id) = part
-            && let ExprKind::Binary(op, _, right) = scene.kind(id)
-        {
-            found |= match op {
-                Op::Divide | Op::FloorDivide => literal(right, 2) || literal(right, 3),
-                Op::ShiftRight => literal(right, 1),
-                // `x >>> 1` and its like are not told apart from other operators on bits.
-                Op::Other => false,
-                _ => false,
-            };
-        }
-    });
-    found
-}
-
-/// What the stepping variables are compared with: the largest of what does not step, and of what they begin with.
-fn bound(scene: &Scene<'_>, condition: ExprId, driven: &[(Var, Vec<Change>)], id: LoopId) -> Size {
-    let mut size = Size::ONE;
-    let mut compared = Vec::new();
-    comparisons(scene, condition, &mut compared, 0);
-    let mut any = false;
-    for (op, left, right) in compared {
-        let sides = [left, right].map(|side| names_in(scene, side));
-        let drives = |side: &[Var]| driven.iter().any(|(var, _)| side.contains(var));
-        let (one, other) = (drives(&sides[0]), drives(&sides[1]));
-        if !one && !other {
-            continue;
-        }
-        any = true;
-        let falls = matches!(op, Op::Greater | Op::GreaterEqual) == one;
-        for (side, moves) in [(left, one), (right, other)] {
-            let next = if !moves {
-                scene.value(side)
-            } else if falls || (one && other) {
-                // Down to the other side, or towards each other.
-                let vars = names_in(scene, side);
-                let began = vars.iter().map(|var| began(scene, *var, id));
-                began
-                    .reduce(|a, b| Size { growth: a.growth.max(b.growth), sure: a.sure && b.sure })
-                    .unwrap_or(Size::ONE)
-            } else {
-                continue;
-            };
-            size = Size { growth: size.growth.max(next.growth), sure: size.sure && next.sure };
-        }
-    }
-    if any { size } else { Size { growth: Growth::N, sure: false } }
-}
-
-pub(super) fn comparisons(
-    scene: &Scene<'_>,
-    condition: ExprId,
-    out: &mut Vec<(Op, ExprId, ExprId)>,
-    depth: u32,
-) {
-    if depth > 12 || !scene.step() {
-        return;
-    }
-    match scene.kind(condition) {
-        ExprKind::Binary(Op::And | Op::Or, left, right) => {
-            comparisons(scene, left, out, depth + 1);
-            comparisons(scene, right, out, depth + 1);
-        }
-        ExprKind::Unary(_, inner) => comparisons(scene, inner, out, depth + 1),
-        ExprKind::Unknown(run) => {
-            // `a < b < c`
-            for pair in scene.unit.exprs_of(run).windows(2) {
-                out.push((Op::Less, pair[0], pair[1]));
-            }
-        }
-        ExprKind::Binary(op, left, right)
-            if matches!(
-                op,
-                Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual | Op::NotEqual | Op::Equal
-            ) =>
-        {
-            out.push((op, left, right));
-        }
-        _ => {}
-    }
-}
-
-/// What a variable is before a loop.
-fn began(scene: &Scene<'_>, var: Var, id: LoopId) -> Size {
-    let given = scene.facts.given(var).iter();
-    let mut size = Size::ONE;
-    for one in given.filter(|one| !scene.facts.is_within(one.within, id)).take(32) {
-        let next = match one.source {
-            Source::Value(value) => scene.value(value),
-            _ => Size::N,
-        };
-        size = Size { growth: size.growth.max(next.growth), sure: size.sure && next.sure };
-    }
-    size
-}
-
-/// `i * i <= n`
-fn is_squared(scene: &Scene<'_>, condition: ExprId, driven: &[(Var, Vec<Change>)]) -> bool {
-    let mut compared = Vec::new();
-    comparisons(scene, condition, &mut compared, 0);
-    let steps = |expr| scene.var(expr).filter(|var| driven.iter().any(|(one, _)| one == var));
-    compared.iter().flat_map(|(_, left, right)| [*left, *right]).any(|side| match scene.kind(side) {
-        ExprKind::Binary(Op::Multiply, one, other) => steps(one).is_some_and(|one| steps(other) == Some(one)),
-        ExprKind::Binary(Op::Power, one, _) => steps(one).is_some(),
-        _ => false,
-    })
-}
-
-/// Whether a loop takes elements out of a collection.
-fn is_emptied(scene: &Scene<'_>, var: Var, id: LoopId) -> bool {
-    let mut found = false;
-    let mut budget = PARTS_MAX.min(scene.budget.get());
-    let before = budget;
-    parts::each(scene.unit, parts::of_loop(scene.unit, id), &mut budget, &mut |part| {
-        let Part::Expr(expr) = part else { return };
-        if let ExprKind::Call(_, callee, args) = scene.kind(expr) {
-            let taken = match scene.kind(callee) {
-                ExprKind::Attr(object, _) if !matches!(scene.kind(object), ExprKind::Import(_)) => {
-                    Some(object)
-                }
-                _ => None,
-            };
-            let first = scene.unit.args(args).first().map(|arg| arg.value);
-            found |= match scene.callee_name(callee) {
-                "pop" | "popleft" | "shift" | "poll" | "remove" | "removeFirst" | "removeLast"
-                | "pollFirst" | "pollLast" | "dequeue" | "pop_front" | "pop_back" | "truncate"
-                | "popitem" => taken.and_then(|object| scene.var(object)) == Some(var),
-                "heappop" | "Pop" => first.and_then(|one| scene.var(one)) == Some(var),
-                _ => false,
-            };
-        }
-    });
-    scene.budget.set(scene.budget.get().saturating_sub(before - budget));
-    // `queue = queue[1:]`
-    found || {
-        let given = scene.facts.given(var).iter().filter(|one| scene.facts.is_within(one.within, id));
-        given.into_iter().any(|one| match one.source {
-            Source::Value(value) => match scene.kind(value) {
-                ExprKind::Slice(object, ..) => scene.var(object) == Some(var),
-                // The next level of a tree takes the place of this one.
-                ExprKind::Name(..) => scene.var(value).is_some_and(|next| scene.facts.grows(next)),
-                _ => false,
-            },
-            _ => false,
-        })
-    }
-}
-
-/// Nodes are places of a grid: their neighbours are looked up by two keys.
-pub(super) fn works_on_a_grid(scene: &Scene<'_>, id: LoopId) -> bool {
-    indexes_two_deep(scene, parts::of_loop(scene.unit, id))
-}
-
-/// `grid[x][y]` with two names.
-pub(super) fn indexes_two_deep(scene: &Scene<'_>, open: Vec<Part>) -> bool {
-    let mut found = false;
-    let mut budget = PARTS_MAX.min(scene.budget.get());
-    let before = budget;
-    parts::each(scene.unit, open, &mut budget, &mut |part| {
-        if let Part::Expr(expr) = part
-            && let ExprKind::Index(inner, key) = scene.kind(expr)
-            && let ExprKind::Index(_, outer_key) = scene.kind(inner)
-        {
-            let literal = |key| matches!(scene.kind(key), ExprKind::Literal(_));
-            found |= !literal(key) && !literal(outer_key) && scene.var(key) != scene.var(outer_key);
-        }
-    });
-    scene.budget.set(scene.budget.get().saturating_sub(before - budget));
-    found
-}
-
 /// The first round is the last.
 fn ends_at_once(scene: &Scene<'_>, id: LoopId) -> bool {
     let last = scene.unit.block(scene.unit.loops[id.index()].body).last();
     last.is_some_and(|stmt| {
         matches!(scene.unit.stmt(*stmt).kind, StmtKind::Return(_) | StmtKind::Break | StmtKind::Raise(_))
-    })
-}
-
-/// The outermost loop in which nothing takes the drivers back to where they began.
-fn shared_from(scene: &Scene<'_>, id: LoopId, drivers: &[Var], around: &[Around]) -> Option<usize> {
-    if drivers.is_empty() {
-        return None;
-    }
-    let mut shared = None;
-    for (at, outer) in around.iter().enumerate().rev() {
-        let goes_back = |var: &Var| {
-            scene.facts.given(*var).iter().any(|one| {
-                let between =
-                    scene.facts.is_within(one.within, outer.id) && !scene.facts.is_within(one.within, id);
-                between
-                    && matches!(change(scene, *var, one), Change::Reset)
-                    && !takes_turns(scene, *var, one, outer.id)
-            })
-        };
-        if drivers.iter().any(goes_back) || is_own_start(scene, id, drivers) {
-            break;
-        }
-        shared = Some(at);
-    }
-    shared
-}
-
-/// A counted loop that begins anew each time.
-fn is_own_start(scene: &Scene<'_>, id: LoopId, drivers: &[Var]) -> bool {
-    let LoopKind::Counted { start, .. } = scene.unit.loops[id.index()].kind else { return false };
-    let mut found = false;
-    let mut budget = 256;
-    parts::each(scene.unit, parts::of_block(scene.unit, start).collect(), &mut budget, &mut |part| {
-        if let Part::Stmt(stmt) = part
-            && let StmtKind::Assign { target, value: Some(_), .. } = scene.unit.stmt(stmt).kind
-        {
-            found |= scene.var(target).is_some_and(|var| drivers.contains(&var));
-        }
-    });
-    found
-}
-
-/// `j = i` before the loop and `i = j` behind it: the two go on together.
-fn takes_turns(scene: &Scene<'_>, var: Var, given: &Given, outer: LoopId) -> bool {
-    let Source::Value(value) = given.source else { return false };
-    names_in(scene, value).into_iter().any(|other| {
-        other != var
-            && scene.facts.given(other).iter().any(|one| {
-                let Source::Value(back) = one.source else { return false };
-                scene.facts.is_within(one.within, outer) && names_in(scene, back).contains(&var)
-            })
     })
 }
 

@@ -148,15 +148,16 @@ pub struct EntryCost {
 /// Assesses a program with the trees that weft is shipped with. Without an entry point, the costliest function that no
 /// other one calls stands for the whole.
 pub fn assess(analysis: &Analysis, entry: Option<NodeId>) -> Costs {
-    assess_with(analysis, entry, None)
+    assess_with(analysis, entry, Judge::shipped())
 }
 
 /// Assesses a program with other trees, or by the rules alone.
 pub fn assess_with(analysis: &Analysis, entry: Option<NodeId>, judge: Option<&Judge>) -> Costs {
     let assessed = assessed(analysis);
     let functions: Vec<FunctionCost> = assessed.functions(analysis, judge);
-    let chosen = assessed.entry(entry);
-    let entry = assessed.entry_cost(chosen, entry.is_some(), analysis, judge);
+    let chosen = assessed.entry(entry, analysis);
+    let entry = assessed.entry_cost(chosen, analysis, judge);
+    let chosen = chosen.map(|(number, _)| number);
     let mut findings = Vec::new();
     for (number, function) in functions.iter().enumerate() {
         let slow = assessed.works[number].iter().flat_map(|work| work.slow.iter().cloned());
@@ -175,8 +176,17 @@ pub fn assess_with(analysis: &Analysis, entry: Option<NodeId>, judge: Option<&Ju
 /// What is seen of a program as a whole, to learn from it or to decide.
 pub fn observe(analysis: &Analysis, entry: Option<NodeId>) -> Option<Observed> {
     let assessed = assessed(analysis);
-    let chosen = assessed.entry(entry)?;
-    assessed.observed(chosen, entry.is_some(), analysis)
+    let (number, scope) = assessed.entry(entry, analysis)?;
+    assessed.observed(number, scope, analysis)
+}
+
+/// Whose counts are taken together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// Those of a function and all that it leads to.
+    Below,
+    /// Those of all functions.
+    Whole,
 }
 
 struct Assessed {
@@ -239,6 +249,7 @@ impl Assessed {
         let together = members.len() > 1;
         for (number, work, recursion) in solved {
             let own = recursion.as_ref().map_or(work.growth, |one| one.growth);
+            let own = if self.reads_a_word(number, scenes) { Growth::ONE } else { own };
             let growth = if together { own.max(most.unwrap_or(own)) } else { own };
             let sure = work.sure && !together && recursion.as_ref().is_none_or(|one| one.sure);
             let shared = recursion.as_ref().is_some_and(|one| one.shared);
@@ -247,6 +258,14 @@ impl Assessed {
             self.summaries[number] = Some(Summary { growth, sure, shared, charge, effects });
             self.works[number] = Some(work);
         }
+    }
+
+    /// A function that gives the next word or number of the input: its loops go over that word alone.
+    fn reads_a_word(&self, number: usize, scenes: &[Scene<'_>]) -> bool {
+        let (unit, function) = self.index.function(number);
+        let scene = &scenes[unit.index()];
+        let source = &scene.unit.functions[function.index()];
+        library::reads_a_word(scene.names.text(source.name)) && scene.unit.params(source.params).len() <= 1
     }
 
     fn functions(&self, analysis: &Analysis, judge: Option<&Judge>) -> Vec<FunctionCost> {
@@ -258,7 +277,7 @@ impl Assessed {
         let (unit, function) = self.index.function(number);
         let unit = &analysis.program.units[unit.index()];
         let source = &unit.functions[function.index()];
-        let verdict = self.verdict(number, true, analysis, judge);
+        let verdict = self.verdict(number, Scope::Below, analysis, judge);
         let summary = self.summaries[number].as_ref();
         let growth = summary.map_or("unknown".to_owned(), |one| one.growth.notation());
         let Charge { line, says, loops, callees } = summary.map(|one| one.charge.clone()).unwrap_or_default();
@@ -276,31 +295,41 @@ impl Assessed {
         }
     }
 
-    /// The entry point's function, or the costliest that no other one calls.
-    fn entry(&self, entry: Option<NodeId>) -> Option<usize> {
+    /// The entry point's function. Where none is given: what a program begins with, if it says so; else the costliest
+    /// function that no other one calls.
+    fn entry(&self, entry: Option<NodeId>, analysis: &Analysis) -> Option<(usize, Scope)> {
         if let Some(entry) = entry {
-            return self.index.by_node(entry);
+            return Some((self.index.by_node(entry)?, Scope::Below));
         }
         let growth = |number: &usize| self.summaries[*number].as_ref().map(|summary| summary.growth);
-        let roots = (0..self.index.len()).filter(|number| !self.index.is_called[*number]);
-        // Of equally costly ones the first.
-        let best = roots.rev_max_by(growth);
-        best.or_else(|| (0..self.index.len()).rev_max_by(growth))
+        let begins = |number: &usize| {
+            let (unit, function) = self.index.function(*number);
+            let unit = &analysis.program.units[unit.index()];
+            let name = analysis.program.names.text(unit.functions[function.index()].name);
+            let is_body = function.index() == 0;
+            (is_body && !self.index.callees[*number].is_empty()) || (!is_body && name == "main")
+        };
+        let whole = || 0..self.index.len();
+        if let Some(number) = whole().filter(begins).first_of_most(growth) {
+            return Some((number, Scope::Below));
+        }
+        let roots = whole().filter(|number| !self.index.is_called[*number]);
+        let best = roots.first_of_most(growth).or_else(|| whole().first_of_most(growth));
+        best.map(|number| (number, Scope::Whole))
     }
 
     fn entry_cost(
         &self,
-        chosen: Option<usize>,
-        given: bool,
+        chosen: Option<(usize, Scope)>,
         analysis: &Analysis,
         judge: Option<&Judge>,
     ) -> EntryCost {
-        let Some(number) = chosen else {
+        let Some((number, scope)) = chosen else {
             let why = "there is no such function".to_owned();
             let (time, decided_by) = (Complexity::Unknown, Decider::Nobody);
             return EntryCost { node: None, time, confidence: 0.0, decided_by, why };
         };
-        let verdict = self.verdict(number, given, analysis, judge);
+        let verdict = self.verdict(number, scope, analysis, judge);
         EntryCost {
             node: Some(self.index.node(number)),
             time: verdict.class,
@@ -311,8 +340,8 @@ impl Assessed {
     }
 
     /// Decides on a function, with all that it calls.
-    fn verdict(&self, number: usize, given: bool, analysis: &Analysis, judge: Option<&Judge>) -> Verdict {
-        let Some(observed) = self.observed(number, given, analysis) else {
+    fn verdict(&self, number: usize, scope: Scope, analysis: &Analysis, judge: Option<&Judge>) -> Verdict {
+        let Some(observed) = self.observed(number, scope, analysis) else {
             let why = "the program is too large, and this function was not looked at".to_owned();
             return Verdict { class: Complexity::Unknown, by: Decider::Nobody, confidence: 0.0, why };
         };
@@ -325,10 +354,13 @@ impl Assessed {
         Verdict { class, by: Decider::Rules, confidence, why }
     }
 
-    /// What is seen of a function with all that it calls; of the whole program where no entry point is given.
-    fn observed(&self, number: usize, given: bool, analysis: &Analysis) -> Option<Observed> {
+    /// What is seen of a function, with the counts of all that it calls, or of the whole program.
+    fn observed(&self, number: usize, scope: Scope, analysis: &Analysis) -> Option<Observed> {
         let summary = self.summaries[number].as_ref()?;
-        let below = if given { self.below(number) } else { (0..self.index.len()).take(BELOW_MAX).collect() };
+        let below = match scope {
+            Scope::Below => self.below(number),
+            Scope::Whole => (0..self.index.len()).take(BELOW_MAX).collect(),
+        };
         let mut counts = Counts::default();
         for function in below {
             counts.add(&self.works[function].as_ref()?.counts);
@@ -356,7 +388,7 @@ impl Assessed {
 
 /// The first of the largest.
 trait FirstMax: Iterator<Item = usize> + Sized {
-    fn rev_max_by(self, growth: impl Fn(&usize) -> Option<Growth>) -> Option<usize> {
+    fn first_of_most(self, growth: impl Fn(&usize) -> Option<Growth>) -> Option<usize> {
         let mut best: Option<(usize, Option<Growth>)> = None;
         for number in self {
             let next = growth(&number);

@@ -144,7 +144,14 @@ impl<'a> Scene<'a> {
             | ExprKind::Spread(value)
             | ExprKind::Enter(value)
             | ExprKind::Assign(_, value) => inner(value),
-            ExprKind::Cast(one, other) => inner(one).min(inner(other)),
+            // `new int[n]` is a list that is said to be as long as that.
+            ExprKind::Cast(value, _) => match (self.kind(value), want) {
+                (ExprKind::Unknown(sizes), Want::Length) => match self.unit.exprs_of(sizes).first() {
+                    Some(first) => self.size(*first, Want::Value, depth + 1),
+                    None => Size::GUESS,
+                },
+                _ => inner(value),
+            },
             ExprKind::Conditional(_, one, other) => inner(one).max(inner(other)),
             ExprKind::Index(object, _) => self.element(object, want, depth),
             ExprKind::Slice(object, from, to) => match (from, to) {

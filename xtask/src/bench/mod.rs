@@ -1,7 +1,7 @@
 //! `cargo xtask bench WHAT`: what weft costs and gains, against a reference that is measured in the same run, in turns
 //! with it. In: which benchmark. Out: a table with target and verdict, or one JSON object; progress goes to standard
 //! error. A target that is missed is a result; only what could not be measured is a failure.
-mod code;
+pub(crate) mod code;
 mod machine;
 mod progress;
 mod release;
@@ -29,7 +29,7 @@ enum What {
     Start(start::Arguments),
     /// The boot of a VM against going on from a snapshot, and that against one that was held paused
     Vm(vm::Arguments),
-    /// The code graph: right call graphs of PyCG's benchmark, and source per second
+    /// The code graph and what code costs: right call graphs of PyCG's benchmark, source per second, right costs
     Code(code::Arguments),
 }
 

@@ -76,6 +76,8 @@ pub(super) struct Report {
     pub(super) counts: Vec<(&'static str, u64)>,
     /// Counts of one kind, by word.
     pub(super) tallies: Vec<(&'static str, BTreeMap<String, u64>)>,
+    /// Rows of figures of one kind, each with the same fields.
+    pub(super) lists: Vec<(&'static str, Vec<Value>)>,
     /// What went wrong, in words.
     pub(super) failures: Vec<String>,
     pub(super) machine: Machine,
@@ -130,6 +132,9 @@ impl Report {
         }
         for (key, tally) in &self.tallies {
             put((*key).to_owned(), json!(tally));
+        }
+        for (key, rows) in &self.lists {
+            put((*key).to_owned(), json!(rows));
         }
         put("failures".to_owned(), json!(self.failures));
         let machine = serde_json::to_value(&self.machine)?;
@@ -191,6 +196,16 @@ impl Report {
             let counts: Vec<_> = tally.iter().map(|(word, count)| format!("{word} {count}")).collect();
             writeln!(text, "{key} {}", counts.join(", "))?;
         }
+        for (key, rows) in &self.lists {
+            for fields in rows.iter().filter_map(Value::as_object) {
+                let told = |(name, value): (&String, &Value)| match value.as_f64().filter(|_| value.is_f64())
+                {
+                    Some(figure) => format!("{name} {figure:.1}"),
+                    None => format!("{name} {}", value.as_str().map_or(value.to_string(), str::to_owned)),
+                };
+                writeln!(text, "{key}: {}", fields.iter().map(told).collect::<Vec<_>>().join(", "))?;
+            }
+        }
         self.failures.iter().try_for_each(|failure| writeln!(text, "failed: {failure}"))?;
         let Machine { kernel, cores, nice, load_start, load_end, under_load } = &self.machine;
         writeln!(text, "Linux {kernel}, {cores} cores, nice {nice}, {:.0} s", self.took_s)?;
@@ -229,6 +244,7 @@ mod tests {
             steps: vec![Steps { key: "floor_steps_p50_ms", medians: vec![("task".to_owned(), 40.0)] }],
             counts: vec![("not_hit", 3)],
             tallies: vec![("not_hit_but", BTreeMap::from([("late".to_owned(), 3)]))],
+            lists: vec![("bigo", vec![json!({ "set": "kamyu", "n": 3, "accuracy": 66.66 })])],
             failures: vec!["cold: it fell over".to_owned()],
             machine: Machine::look(load).unwrap(),
             took_s: 1.0,
@@ -248,6 +264,7 @@ mod tests {
         assert_eq!(value["floor_steps_p50_ms"]["task"], 40.0);
         assert_eq!((&value["not_hit"], &value["under_load"]), (&json!(3), &json!(false)));
         assert_eq!(value["not_hit_but"], json!({ "late": 3 }));
+        assert_eq!(value["bigo"], json!([{ "set": "kamyu", "n": 3, "accuracy": 66.66 }]));
         assert!(!text.contains('\n'));
     }
 
@@ -270,6 +287,7 @@ mod tests {
                 && text.contains("not_hit_but late 3")
         );
         assert!(text.contains("busy with other work"));
+        assert!(text.contains("bigo: accuracy 66.7, n 3, set kamyu"), "{text}");
         assert!(!report("0 0 0").table().contains("busy with other work"));
     }
 }

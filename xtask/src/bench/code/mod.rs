@@ -1,9 +1,10 @@
-//! `cargo xtask bench code`: how right and how fast the code graph is. In: PyCG's micro-benchmark and a tree of sources,
-//! where they are. Out: counts of right call graphs, and megabytes of source per second of one core. What is not there
-//! is left out, and said.
+//! `cargo xtask bench code`: how right and how fast the code graph is, and how right the analysis of cost. In: PyCG's
+//! micro-benchmark, a tree of sources and sets of programs of known cost, where they are. Out: counts of right call graphs,
+//! megabytes of source per second of one core, and shares of right costs. What is not there is left out, and said.
 //!
 //! A case is *complete* when its graph has no call that does not happen, and *sound* when no call that happens is
 //! missing, as in Salis et al., "PyCG: Practical Call Graph Generation in Python", ICSE 2021.
+pub(crate) mod bigo;
 mod pycg;
 mod speed;
 
@@ -16,6 +17,7 @@ use super::progress::Progress;
 use super::release;
 use super::report::{Claim, Report, Target};
 use super::stats::Ratio;
+use crate::data;
 
 /// Measure how right and how fast the code graph is
 #[derive(Debug, clap::Args)]
@@ -29,6 +31,9 @@ pub(crate) struct Arguments {
     /// A folder of sources to be read at speed; several are read as one program each
     #[arg(long, default_value = "/usr/lib/python3")]
     source: Vec<PathBuf>,
+    /// The folder of sets of programs of known cost; `bigo` in the folder that WEFT_DATA names, if it is not given
+    #[arg(long)]
+    bigo: Option<PathBuf>,
 }
 
 /// Measures and prints.
@@ -65,8 +70,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         counts.extend([("source_nodes", speed.nodes), ("source_edges", speed.edges)]);
         counts.extend([("source_call_edges", speed.calls), ("source_diagnostics", speed.diagnostics)]);
     }
+    let costs = match data::folder(arguments.bigo.as_deref(), "bigo") {
+        Some(folder) => bigo::score(&folder)?,
+        None => {
+            eprintln!("skipped: programs of known cost; name their folder with --bigo DIR, or set WEFT_DATA");
+            Vec::new()
+        }
+    };
     let report = Report {
         bench: "code",
+        lists: vec![("bigo", costs.iter().map(serde_json::to_value).collect::<Result<_, _>>()?)],
         claims,
         times: Vec::new(),
         steps: Vec::new(),
