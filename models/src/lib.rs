@@ -23,6 +23,8 @@ pub mod artifact;
 
 pub mod graph;
 
+pub mod profile;
+
 pub use artifact::ArtifactError;
 pub use evaluate::{Scorecard, Verdict, better, score};
 pub use features::{N, NAMES};

@@ -11,6 +11,7 @@ mod setup;
 mod stop;
 mod test;
 mod tidy;
+mod train;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ enum Task {
     Test(test::Arguments),
     /// Measure weft against a reference; as root
     Bench(bench::Arguments),
+    Train(train::Arguments),
     /// Check the repository's own rules
     Tidy(tidy::Arguments),
     /// Run what every change must pass: format, lints, rules, tests
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Task::DemoPlayer => demo::play(),
         Task::Test(arguments) => test::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Train(arguments) => train::run(&arguments),
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Ci => ci::run(),
     });

@@ -76,6 +76,8 @@ pub(super) struct Report {
     pub(super) counts: Vec<(&'static str, u64)>,
     /// Counts of one kind, by word.
     pub(super) tallies: Vec<(&'static str, BTreeMap<String, u64>)>,
+    /// Lists of figures that belong together.
+    pub(super) lists: Vec<(&'static str, Value)>,
     /// What went wrong, in words.
     pub(super) failures: Vec<String>,
     pub(super) machine: Machine,
@@ -130,6 +132,9 @@ impl Report {
         }
         for (key, tally) in &self.tallies {
             put((*key).to_owned(), json!(tally));
+        }
+        for (key, list) in &self.lists {
+            put((*key).to_owned(), list.clone());
         }
         put("failures".to_owned(), json!(self.failures));
         let machine = serde_json::to_value(&self.machine)?;
@@ -191,6 +196,9 @@ impl Report {
             let counts: Vec<_> = tally.iter().map(|(word, count)| format!("{word} {count}")).collect();
             writeln!(text, "{key} {}", counts.join(", "))?;
         }
+        for (key, list) in &self.lists {
+            list.as_array().into_iter().flatten().try_for_each(|row| writeln!(text, "{key} {row}"))?;
+        }
         self.failures.iter().try_for_each(|failure| writeln!(text, "failed: {failure}"))?;
         let Machine { kernel, cores, nice, load_start, load_end, under_load } = &self.machine;
         writeln!(text, "Linux {kernel}, {cores} cores, nice {nice}, {:.0} s", self.took_s)?;
@@ -229,6 +237,7 @@ mod tests {
             steps: vec![Steps { key: "floor_steps_p50_ms", medians: vec![("task".to_owned(), 40.0)] }],
             counts: vec![("not_hit", 3)],
             tallies: vec![("not_hit_but", BTreeMap::from([("late".to_owned(), 3)]))],
+            lists: Vec::new(),
             failures: vec!["cold: it fell over".to_owned()],
             machine: Machine::look(load).unwrap(),
             took_s: 1.0,

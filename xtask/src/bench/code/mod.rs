@@ -5,6 +5,7 @@
 //! A case is *complete* when its graph has no call that does not happen, and *sound* when no call that happens is
 //! missing, as in Salis et al., "PyCG: Practical Call Graph Generation in Python", ICSE 2021.
 mod pycg;
+mod sizing;
 mod speed;
 
 use std::path::PathBuf;
@@ -29,6 +30,20 @@ pub(crate) struct Arguments {
     /// A folder of sources to be read at speed; several are read as one program each
     #[arg(long, default_value = "/usr/lib/python3")]
     source: Vec<PathBuf>,
+    /// A folder with measured functions: tables of Sizeless and SeBS [default: `sizing` in the folder WEFT_DATA]
+    #[arg(long)]
+    sizing: Option<PathBuf>,
+    /// A checkout with the sources of those functions; may be given several times
+    #[arg(long)]
+    functions: Vec<PathBuf>,
+}
+
+impl Arguments {
+    /// Where measured functions are, if anywhere.
+    fn sizing(&self) -> Option<PathBuf> {
+        let data = || std::env::var_os("WEFT_DATA").map(|data| PathBuf::from(data).join("sizing"));
+        self.sizing.clone().or_else(data).filter(|folder| folder.is_dir())
+    }
 }
 
 /// Measures and prints.
@@ -65,6 +80,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         counts.extend([("source_nodes", speed.nodes), ("source_edges", speed.edges)]);
         counts.extend([("source_call_edges", speed.calls), ("source_diagnostics", speed.diagnostics)]);
     }
+    let mut lists = Vec::new();
+    match arguments.sizing() {
+        Some(folder) => {
+            let (rows, notes) = sizing::score(&folder, &arguments.functions)?;
+            notes.iter().for_each(|note| eprintln!("{note}"));
+            lists.push(("sizing", rows));
+        }
+        None => {
+            eprintln!("skipped: memory limits of measured functions; give their tables with --sizing DIR")
+        }
+    }
     let report = Report {
         bench: "code",
         claims,
@@ -72,6 +98,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         steps: Vec::new(),
         counts,
         tallies: Vec::new(),
+        lists,
         failures,
         machine: Machine::look(load)?,
         took_s: progress.seconds(),

@@ -171,6 +171,7 @@ fn report(cold: cold::Outcome, hit: hit::Outcome, machine: Machine, took_s: f64)
             ("warmup_rounds", WARM_UP as u64),
         ],
         tallies: vec![("not_hit_but", hit.not_hit)],
+        lists: Vec::new(),
         failures: failures.told,
         machine,
         took_s,
