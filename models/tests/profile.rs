@@ -142,7 +142,7 @@ fn libraries_are_part_of_the_need_and_too_large_a_need_makes_a_new_profile() {
     assert!(heavy.memory_mib.high >= 664.0 && light.memory_mib.high <= 192.0, "{heavy:?}");
     assert_ne!(heavy.kind, Some(ProfileKind::CpuIntensive));
     let cores = heavy.cpu_limit_milli();
-    let cores = if cores % 1000 == 0 { format!("{}c", cores / 1000) } else { format!("{cores}mc") };
+    let cores = if cores.is_multiple_of(1000) { format!("{}c", cores / 1000) } else { format!("{cores}mc") };
     assert_eq!(heavy.name, format!("custom-{cores}-{}m", heavy.memory_limit_mib()));
 }
 

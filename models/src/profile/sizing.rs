@@ -17,7 +17,7 @@ pub(super) const RATES: [u32; 7] = [1, 4, 16, 64, 256, 1024, 4096];
 const FUNCTIONS_MIN: usize = 6;
 /// Memory from which a function is heavy.
 const HEAVY_MIB: f32 = 256.0;
-const GROWING: Growing = Growing { depth_max: 3, functions_min: 3 };
+const GROWING: Growing = Growing { depth_max: 2, functions_min: 3 };
 
 /// Why there is no model.
 #[derive(Debug, Error)]

@@ -96,7 +96,7 @@ fn left_out(examples: &[Example]) -> Result<Score> {
         let need = same.iter().filter_map(peak).max().unwrap_or(0) as f32 / 1_048_576.0;
         score.functions += 1;
         score.held += usize::from(forecast.memory_mib.high >= need);
-        score.slack += (forecast.memory_mib.high - need) / forecast.memory_mib.high;
+        score.slack += (forecast.memory_mib.high - need).max(0.0) / forecast.memory_mib.high;
         let runs: Vec<_> = same.iter().flat_map(|one| one.runs.iter().copied()).collect();
         let usage = weft_models::profile::Usage::of(&runs);
         let kind = usage.as_ref().map(weft_models::profile::ProfileKind::of_usage);
@@ -118,7 +118,7 @@ fn card(examples: &[Example], measured: &str) -> Result<String> {
          Scores, each function forecast before its first run by a model of the others:\n\n\
          | what | score |\n| --- | --- |\n\
          | memory limit holds the largest of its runs | {} of {} |\n\
-         | slack, (limit - peak) / limit, mean | {:.2} |\n\
+         | slack, (limit - peak) / limit, 0 where it does not hold, mean | {:.2} |\n\
          | profile is that of its measured runs | {} of {} |\n\n\
          The functions are small: the largest takes some hundreds of MiB. Forecasts for code that works with more lean on \
          the table of libraries and are low for what comes with its input.\n",
