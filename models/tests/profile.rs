@@ -268,3 +268,25 @@ fn the_model_that_comes_with_weft_tells_heavy_code_from_light() {
     assert!(heavy.memory_mib.high >= 700.0, "{heavy:?}");
     assert!(model.card().functions >= 12);
 }
+
+#[test]
+fn many_modules_that_import_each_other_are_read_in_bounded_time() {
+    let modules: Vec<_> = (0..1_500)
+        .map(|n| {
+            let imports: String = (0..20).map(|k| format!("import m{}\n", (n + k) % 1_500)).collect();
+            SourceFile::new(format!("m{n}.py"), imports)
+        })
+        .collect();
+    let facts = CodeFacts::of(&analyse(&modules, &Bounds::default()));
+    assert_eq!((facts.unknown_libraries, facts.libraries.len()), (0, 0), "they are the upload's own");
+}
+
+#[test]
+fn source_that_nests_without_end_gives_facts_and_no_overflow() {
+    let deep = format!("def f(x):\n    return {}x{}\n", "f(".repeat(50_000), ")".repeat(50_000));
+    let loops: String = (0..90).map(|n| format!("{}for a in b:\n", " ".repeat(n))).collect();
+    let files =
+        [SourceFile::new("a.py", deep), SourceFile::new("b.py", format!("{loops}{}c()\n", " ".repeat(90)))];
+    let facts = CodeFacts::of(&analyse(&files, &Bounds::default()));
+    assert!(facts.loops[3] > 10, "{:?}", facts.loops);
+}

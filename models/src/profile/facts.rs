@@ -150,17 +150,21 @@ impl CodeFacts {
 
     fn take_libraries(&mut self, analysis: &Analysis) {
         let mut unknown = 0;
+        let names = &analysis.program.names;
+        let mut own = rustc_hash::FxHashSet::default();
+        for unit in &analysis.program.units {
+            // A module is imported by its whole name, or by its end from a folder above.
+            let module = names.text(unit.module);
+            own.insert(module);
+            own.extend(module.match_indices('.').map(|(at, _)| &module[at + 1..]));
+        }
         for unit in &analysis.program.units {
             let runtime = Runtime::of(unit.language);
             for (spec, _) in &unit.imports {
-                let path = analysis.program.names.text(*spec);
-                let is_own = analysis.program.units.iter().any(|one| {
-                    let module = analysis.program.names.text(one.module);
-                    module == path || module.ends_with(&format!(".{path}"))
-                });
+                let path = names.text(*spec);
                 match libraries::weigh(runtime, path) {
                     Some(weight) => self.libraries.push(weight),
-                    None if is_own || path.starts_with('.') => {}
+                    None if own.contains(path) || path.starts_with('.') => {}
                     None => unknown += 1,
                 }
             }
