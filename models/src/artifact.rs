@@ -13,11 +13,13 @@ use thiserror::Error;
 use crate::features::NAMES;
 use crate::forecast::Model;
 use crate::history::History;
+use crate::profile::{self, Sizing};
 
 const MAGIC: [u8; 4] = *b"weft";
 const HEADER_LEN: usize = 11;
 const KIND_MODEL: u8 = 1;
 const KIND_HISTORY: u8 = 2;
+const KIND_SIZING: u8 = 3;
 /// Goes up whenever the body or the meaning of a feature changes.
 const VERSION: u16 = 1;
 /// Trees in a model; more would only be read from bytes made to be slow.
@@ -93,6 +95,28 @@ impl History {
     pub fn from_bytes(bytes: &[u8]) -> Result<History, ArtifactError> {
         let history: History = open(KIND_HISTORY, bytes)?;
         if history.is_sound() { Ok(history) } else { Err(ArtifactError::Unsound) }
+    }
+}
+
+impl Sizing {
+    /// The model as bytes.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Encode`] if the encoder fails.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ArtifactError> {
+        seal(KIND_SIZING, &(profile::mark(), self))
+    }
+
+    /// The model in `bytes`.
+    ///
+    /// # Errors
+    /// See [`ArtifactError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Sizing, ArtifactError> {
+        let (mark, sizing): (u32, Sizing) = open(KIND_SIZING, bytes)?;
+        if mark != profile::mark() {
+            return Err(ArtifactError::Features);
+        }
+        if sizing.is_sound() { Ok(sizing) } else { Err(ArtifactError::Unsound) }
     }
 }
 

@@ -25,6 +25,8 @@ pub mod graph;
 
 pub mod cost;
 
+pub mod profile;
+
 pub mod reading;
 
 pub use artifact::ArtifactError;

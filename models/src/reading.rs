@@ -1,12 +1,13 @@
 //! Everything that weft reads out of source before anyone runs it. In: files, and what of them is called first. Out: the
-//! code graph and what the code costs, as one value to be kept, sent and asked. Refuses nothing: what cannot be read is a
+//! code graph, what the code costs and what it will need, as one value to be kept, sent and asked. Refuses nothing: what cannot be read is a
 //! diagnostic of the graph.
 
 use serde::{Deserialize, Serialize};
 
-use crate::cost::{Costs, assess};
+use crate::cost::{Complexity, Costs, assess};
 use crate::graph::code::{CodeGraph, NodeId, NodeKind};
-use crate::graph::{Bounds, SourceFile, analyse};
+use crate::graph::{Analysis, Bounds, SourceFile, analyse};
+use crate::profile::{CodeFacts, Forecast, MemoryBounds, Sizing, forecast};
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,8 @@ pub struct Reading {
     pub graph: CodeGraph,
     /// How time and memory grow, and what may be slow.
     pub costs: Costs,
+    /// What it will need.
+    pub forecast: Forecast,
 }
 
 /// What of a program is called first.
@@ -32,13 +35,22 @@ impl Reading {
         let analysis = analyse(files, bounds);
         let entry = handler.and_then(|handler| node_of(&analysis.graph, handler));
         let costs = assess(&analysis, entry);
-        Self { graph: analysis.graph, costs }
+        let forecast = forecast(&facts(&analysis, &costs), &[], &Sizing::shipped());
+        Self { graph: analysis.graph, costs, forecast }
     }
 
     /// How many functions there are.
     pub fn functions(&self) -> usize {
         self.graph.nodes.iter().filter(|node| node.kind == NodeKind::Function).count()
     }
+}
+
+/// What the forecast rests on.
+fn facts(analysis: &Analysis, costs: &Costs) -> CodeFacts {
+    let mib = |bytes: u64| bytes as f32 / 1_048_576.0;
+    let growth = Some(costs.entry.time).filter(|time| *time != Complexity::Unknown);
+    let memory = MemoryBounds { low_mib: mib(costs.memory.low), high_mib: Some(mib(costs.memory.high)) };
+    CodeFacts { growth, memory: Some(memory), ..CodeFacts::of(analysis) }
 }
 
 /// The function of a handler, the outermost of its name.

@@ -40,7 +40,6 @@ enum Task {
     Test(test::Arguments),
     /// Measure weft against a reference; as root
     Bench(bench::Arguments),
-    /// Train what weft is shipped with
     Train(train::Arguments),
     /// Check the repository's own rules
     Tidy(tidy::Arguments),

@@ -6,6 +6,7 @@
 //! missing, as in Salis et al., "PyCG: Practical Call Graph Generation in Python", ICSE 2021.
 pub(crate) mod bigo;
 mod pycg;
+mod sizing;
 mod speed;
 
 use std::path::PathBuf;
@@ -34,6 +35,13 @@ pub(crate) struct Arguments {
     /// The folder of sets of programs of known cost; `bigo` in the folder that WEFT_DATA names, if it is not given
     #[arg(long)]
     bigo: Option<PathBuf>,
+    /// The folder of tables of measured functions, of Sizeless and SeBS; `sizing` in the folder that WEFT_DATA names, if it
+    /// is not given
+    #[arg(long)]
+    sizing: Option<PathBuf>,
+    /// A checkout with the sources of those functions; may be given several times
+    #[arg(long)]
+    functions: Vec<PathBuf>,
 }
 
 /// Measures and prints.
@@ -77,9 +85,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             Vec::new()
         }
     };
+    let limits = match data::folder(arguments.sizing.as_deref(), "sizing") {
+        Some(folder) => {
+            let (rows, notes) = sizing::score(&folder, &arguments.functions)?;
+            notes.iter().for_each(|note| eprintln!("{note}"));
+            rows
+        }
+        None => {
+            eprintln!(
+                "skipped: memory of measured functions; name their folder with --sizing DIR, or set WEFT_DATA"
+            );
+            Vec::new()
+        }
+    };
     let report = Report {
         bench: "code",
-        lists: vec![("bigo", costs.iter().map(serde_json::to_value).collect::<Result<_, _>>()?)],
+        lists: vec![
+            ("bigo", costs.iter().map(serde_json::to_value).collect::<Result<_, _>>()?),
+            ("sizing", limits),
+        ],
         claims,
         times: Vec::new(),
         steps: Vec::new(),

@@ -7,27 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use clap::Subcommand;
 use weft_models::cost::{Judge, Lesson, Options};
 
 use crate::bench::code::bigo::{self, Program};
 use crate::{data, repository};
 
-/// Train what weft is shipped with
+/// What it is made of.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Debug, Subcommand)]
-enum What {
-    /// The trees of the analysis of cost
-    Cost {
-        /// The folder of programs of known cost; `bigo` in the folder that WEFT_DATA names, if it is not given
-        #[arg(long)]
-        bigo: Option<PathBuf>,
-    },
+pub(super) struct Arguments {
+    /// The folder of programs of known cost; `bigo` in the folder that WEFT_DATA names, if it is not given
+    #[arg(long)]
+    bigo: Option<PathBuf>,
 }
 
 /// Sets, their files and what is said of them in the card.
@@ -51,9 +41,8 @@ const OPTIONS: Options = Options { trees: 40, depth_max: 11, leaf_min: 4 };
 ///
 /// # Errors
 /// What cannot be read, learned from or written.
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let What::Cost { bigo } = &arguments.what;
-    let folder = data::folder(bigo.as_deref(), "bigo")
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let folder = data::folder(arguments.bigo.as_deref(), "bigo")
         .context("there is no folder of programs of known cost; name it with --bigo DIR, or set WEFT_DATA")?;
     let mut programs: Vec<Program> = Vec::new();
     let mut told = String::new();
