@@ -60,16 +60,8 @@ const DOORS: &[Door] = &[
 const OUTSIDE: &[&str] = &["ebpf/", "tests/", "xtask/", "agent/tests/", "models/tests/"];
 
 /// What a pure crate cannot use: files, the network, the clock, threads, the environment.
-const IMPURE: &[&str] = &[
-    "std::fs",
-    "std::net",
-    "std::env",
-    "std::process",
-    "std::thread",
-    "std::time",
-    "Instant",
-    "SystemTime",
-];
+const IMPURE: &[&str] =
+    &["std::fs", "std::net", "std::env", "std::process", "std::thread", "std::time", "Instant", "SystemTime"];
 /// Crates that would make it impure; their names may stand in texts.
 const IMPURE_CRATES: &[&str] = &["tokio", "rand"];
 const PURE: &str = "models/src/";
