@@ -130,12 +130,54 @@ fn resolution_that_takes_too_many_steps_stops_and_is_told() {
     assert!(tells(&graph, Trouble::ResolutionStopped), "{:?}", graph.diagnostics);
 }
 
+const MANIFESTS: [&str; 8] = [
+    "requirements.txt",
+    "pyproject.toml",
+    "package.json",
+    "package-lock.json",
+    "go.mod",
+    "Cargo.toml",
+    "pom.xml",
+    "build.gradle",
+];
+
+fn each_manifest(text: &[u8]) {
+    let began = Instant::now();
+    let files: Vec<_> = MANIFESTS.iter().map(|name| SourceFile::new(*name, text)).collect();
+    let graph = analyse(&files, &Bounds::default()).graph;
+    assert!(graph.nodes.is_empty() && graph.diagnostics.len() <= MANIFESTS.len());
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+}
+
+#[test]
+fn manifests_that_nest_or_repeat_are_read_or_told() {
+    on_small_stack(|| {
+        let (open, close) = ("<dependencies><dependency>".repeat(50_000), "</a>".repeat(50_000));
+        let keys = (0..50_000).map(|at| format!("\"k{at}\" = \"{at}\"\n")).collect::<String>();
+        for text in [
+            "[".repeat(100_000),
+            "a = ".to_owned() + &"[".repeat(100_000),
+            "a".to_owned() + &".a".repeat(100_000) + " = 1",
+            "{\"a\":".repeat(100_000),
+            open.clone() + &close,
+            open,
+            "[dependencies]\n".to_owned() + &keys,
+            "require (\n".repeat(50_000),
+            "a".repeat(1 << 20),
+            "\0\u{feff}".repeat(1_000),
+        ] {
+            each_manifest(text.as_bytes());
+        }
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_give_a_graph(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
         each_language(&bytes);
+        each_manifest(&bytes);
     }
 
     #[test]

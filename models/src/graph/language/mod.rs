@@ -2,6 +2,7 @@
 //! and answers to what the resolver asks: how modules are named and found, what is built in, what libraries do.
 //! A language is one implementation of [`Language`] in one module here, and one line in [`of`].
 
+mod comments;
 mod effects;
 mod go;
 mod java;

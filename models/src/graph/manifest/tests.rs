@@ -1,3 +1,5 @@
+//! What manifests give, kind by kind. In: small manifests. Out: libraries with versions and lines, and what is told of broken ones.
+
 use super::*;
 
 fn libraries(files: &[(&str, &str)]) -> (Vec<String>, Vec<(Trouble, u32)>) {

@@ -10,11 +10,14 @@ mod literals;
 mod statements;
 mod types;
 
+use std::borrow::Cow;
+
+use super::comments::{self, Quotes};
 use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
 use crate::graph::ir::{ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId, StmtKind};
 use crate::graph::lower::{Lowering, Place, TEXT_MAX};
 use crate::graph::names::Symbol;
-use crate::graph::syntax::{At, Children, Shortcuts, Syntax, Table};
+use crate::graph::syntax::{At, Children, Condensed, Shortcuts, Syntax, Table};
 
 /// The language.
 #[derive(Debug)]
@@ -265,6 +268,10 @@ static RULES: Rules = Rules {
 impl Language for Go {
     fn table(&self) -> Table {
         Table::new(tree_sitter_go::LANGUAGE.into(), K::NAMES, F::NAMES, &SHORTCUTS)
+    }
+
+    fn condense(&self, text: Cow<'_, str>) -> Condensed {
+        Condensed::whole(comments::without(&text, Quotes::Go))
     }
 
     fn module_name(&self, path: &str) -> String {

@@ -12,13 +12,16 @@ mod statements;
 mod switches;
 mod types;
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashSet;
 
+use super::comments::{self, Quotes};
 use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
 use crate::graph::ir::{ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId};
 use crate::graph::lower::{Lowering, Place, TEXT_MAX};
 use crate::graph::names::Symbol;
-use crate::graph::syntax::{At, Children, Shortcuts, Syntax, Table};
+use crate::graph::syntax::{At, Children, Condensed, Shortcuts, Syntax, Table};
 
 /// The language.
 #[derive(Debug)]
@@ -283,6 +286,10 @@ static RULES: Rules = Rules {
 impl Language for Java {
     fn table(&self) -> Table {
         Table::new(tree_sitter_java::LANGUAGE.into(), K::NAMES, F::NAMES, &SHORTCUTS)
+    }
+
+    fn condense(&self, text: Cow<'_, str>) -> Condensed {
+        Condensed::whole(comments::without(&text, Quotes::Java))
     }
 
     fn module_name(&self, path: &str) -> String {

@@ -14,13 +14,16 @@ mod patterns;
 mod types;
 mod uses;
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashSet;
 
+use super::comments::{self, Quotes};
 use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
 use crate::graph::ir::{ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId};
 use crate::graph::lower::{Lowering, Place, TEXT_MAX};
 use crate::graph::names::Symbol;
-use crate::graph::syntax::{At, Children, Shortcuts, Syntax, Table};
+use crate::graph::syntax::{At, Children, Condensed, Shortcuts, Syntax, Table};
 
 /// The language.
 #[derive(Debug)]
@@ -330,6 +333,10 @@ static RULES: Rules = Rules {
 impl Language for Rust {
     fn table(&self) -> Table {
         Table::new(tree_sitter_rust::LANGUAGE.into(), K::NAMES, F::NAMES, &SHORTCUTS)
+    }
+
+    fn condense(&self, text: Cow<'_, str>) -> Condensed {
+        Condensed::whole(comments::without(&text, Quotes::Rust))
     }
 
     fn module_name(&self, path: &str) -> String {
