@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use weft_models::graph::diagnostic::Trouble;
 use weft_models::graph::{Bounds, CodeGraph, SourceFile, analyse};
 
-const ENDINGS: [&str; 6] = ["py", "js", "ts", "tsx", "go", "java"];
+const ENDINGS: [&str; 7] = ["py", "js", "ts", "tsx", "go", "java", "rs"];
 /// Far more than any of it takes; a machine may be slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 

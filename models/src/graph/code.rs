@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostic::Diagnostic;
+use super::manifest::Library;
 use super::source::LanguageId;
 
 pub use super::language::EffectKind;
@@ -51,7 +52,7 @@ pub struct Node {
     /// First and last line, from 1; zeros where it stands in no file.
     #[serde(default)]
     pub lines: (u32, u32),
-    /// Of a library, as the manifest has it.
+    /// Of a library that a manifest asks for: the version that is settled, or those that would do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
@@ -110,6 +111,9 @@ pub struct CodeGraph {
     pub nodes: Vec<Node>,
     /// All edges, in order, none twice.
     pub edges: Vec<Edge>,
+    /// The libraries that manifests ask for.
+    #[serde(default)]
+    pub libraries: Vec<Library>,
     /// What was left out, and why.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -23,6 +23,8 @@ pub enum Trouble {
     NestedTooDeep,
     /// The rest of the file is left out.
     FileTooManyNodes,
+    /// The manifest is not read: it is no text, too large or broken.
+    BadManifest,
     /// Resolution stopped before its fixpoint; edges are missing.
     ResolutionStopped,
     /// Some expressions have more values than are followed; edges are missing.

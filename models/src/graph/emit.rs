@@ -8,6 +8,7 @@ use super::code::{Certainty, CodeGraph, Edge, EdgeKind, Node, NodeId, NodeKind};
 use super::diagnostic::{Diagnostics, Trouble};
 use super::ir::{ClassId, Function, FunctionId, Program, ScopeId, ScopeKind, Unit, UnitId};
 use super::language::{self, EffectKind};
+use super::manifest::{Declared, Library};
 use super::names::Symbol;
 use super::resolve::{Callback, Imported, Inherits, Resolution, Target};
 
@@ -23,6 +24,8 @@ pub(super) struct Emit<'p> {
     classes: Vec<NodeId>,
     library_functions: FxHashMap<Symbol, NodeId>,
     libraries: FxHashMap<String, NodeId>,
+    /// What manifests say of them.
+    declared: Declared<'p>,
     effects: FxHashMap<EffectKind, NodeId>,
     /// The effect of each library function that has one.
     performing: FxHashMap<Symbol, NodeId>,
@@ -39,6 +42,7 @@ pub(super) struct Placed {
 pub(super) fn emit(
     program: &Program,
     resolution: &Resolution,
+    libraries: &[Library],
     bounds: &Bounds,
     trouble: &mut Diagnostics,
 ) -> (CodeGraph, Placed) {
@@ -52,6 +56,7 @@ pub(super) fn emit(
         classes: Vec::new(),
         library_functions: FxHashMap::default(),
         libraries: FxHashMap::default(),
+        declared: Declared::of(libraries),
         effects: FxHashMap::default(),
         performing: FxHashMap::default(),
     };
@@ -218,6 +223,8 @@ impl<'p> Emit<'p> {
             return *node;
         }
         let node = self.node(NodeKind::Library, name, None, (0, 0));
+        let version = self.declared.version(unit.language, name, &unit.path);
+        self.graph.nodes[node.0 as usize].version = version;
         self.libraries.insert(name.to_owned(), node);
         node
     }

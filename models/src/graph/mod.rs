@@ -2,6 +2,8 @@
 //! what contains, calls, imports, inherits, reaches and performs what; each edge says whether it is exact or inferred.
 //! Broken, hostile and too large source gives a smaller graph and diagnostics, never an error.
 //!
+//! Manifests beside the source say which libraries it may use, and in which versions.
+//!
 //! ```text
 //! SourceFile ─► source ─► syntax ─► language ─► ir ─► resolve ─► emit, reach ─► CodeGraph
 //!            (accepted)  (flat tree) (front end) (Program) (calls)
@@ -114,9 +116,12 @@ impl Analysis {
 /// Makes the graph of some files.
 pub fn analyse(files: &[SourceFile], bounds: &Bounds) -> Analysis {
     let mut trouble = Diagnostics::new(bounds.diagnostics);
+    let manifest::Manifests { libraries, roots } = manifest::read(files, &mut trouble);
     let mut program = read(files, bounds, &mut trouble);
+    program.roots = roots;
     let resolution = resolve::resolve(&mut program, bounds, &mut trouble);
-    let (mut graph, placed) = emit::emit(&program, &resolution, bounds, &mut trouble);
+    let (mut graph, placed) = emit::emit(&program, &resolution, &libraries, bounds, &mut trouble);
+    graph.libraries = libraries;
     graph.diagnostics = trouble.into_vec();
     let emit::Placed { functions, library_functions } = placed;
     Analysis { graph, program, resolution, functions, library_functions }
@@ -124,7 +129,7 @@ pub fn analyse(files: &[SourceFile], bounds: &Bounds) -> Analysis {
 
 /// Parses and lowers files, one after the other.
 fn read(files: &[SourceFile], bounds: &Bounds, trouble: &mut Diagnostics) -> Program {
-    let mut program = Program { roots: manifest::roots(files, bounds), ..Program::default() };
+    let mut program = Program::default();
     let mut reader = syntax::Reader::default();
     let mut tables = FxHashMap::default();
     for file in source::accept(files, bounds, trouble) {

@@ -45,7 +45,7 @@ const DOORS: &[Door] = &[
     ("tonic", &["agent/src/control/", "agent/src/cli/", "agent/src/runtime/containerd"]),
     ("httparse", &["agent/src/capture/http"]),
     ("metrics_exporter_prometheus", &["agent/src/metrics.rs", "agent/src/scrape"]),
-    ("toml", &["agent/src/config", "agent/src/intake/project"]),
+    ("toml", &["agent/src/config", "agent/src/intake/project", "models/src/graph/manifest/"]),
     ("tree_sitter", &["models/src/graph/"]),
     ("tree_sitter_go", &["models/src/graph/language/"]),
     ("tree_sitter_java", &["models/src/graph/language/"]),
@@ -53,6 +53,7 @@ const DOORS: &[Door] = &[
     ("tree_sitter_python", &["models/src/graph/language/"]),
     ("tree_sitter_rust", &["models/src/graph/language/"]),
     ("tree_sitter_typescript", &["models/src/graph/language/"]),
+    ("quick_xml", &["models/src/graph/manifest/"]),
     ("petgraph", &["models/src/graph/", "models/src/cost/index"]),
 ];
 /// System tests and the developer's commands talk to the agent from outside, with what suits them.

@@ -8,6 +8,7 @@ mod java;
 mod javascript;
 mod model;
 mod python;
+mod rust;
 
 use std::borrow::Cow;
 
@@ -100,7 +101,8 @@ pub(super) struct Rules {
     pub(super) structural: bool,
     /// Iterating a map gives its keys.
     pub(super) maps_give_keys: bool,
-    /// Methods that give back what they are called on, where the program says nothing else.
+    /// Methods that give back what they are called on, where the program says nothing else; those with `()` without
+    /// arguments only.
     pub(super) transparent: &'static [&'static str],
     /// Names of a class's scope are seen in everything that stands in the class.
     pub(super) members_are_seen: bool,
@@ -137,7 +139,7 @@ pub(super) fn of(language: LanguageId) -> &'static dyn Language {
         LanguageId::Tsx => &javascript::JavaScript::TypedWithTags,
         LanguageId::Go => &go::Go,
         LanguageId::Java => &java::Java,
-        LanguageId::Rust => &go::Go,
+        LanguageId::Rust => &rust::Rust,
     }
 }
 
@@ -265,11 +267,6 @@ macro_rules! reading {
                     return ExprKind::Literal(Literal::SomeText(Run::EMPTY));
                 }
                 ExprKind::Literal(Literal::Text(self.out.names.intern(text)))
-            }
-
-            /// A list of what a type names.
-            fn list_of(&mut self, ty: ExprId, line: u32) -> ExprId {
-                self.out.container_of(Collection::List, Some(ty), line)
             }
         }
     };

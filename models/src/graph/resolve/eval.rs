@@ -219,7 +219,7 @@ impl Flow<'_, '_> {
 
     fn call(&mut self, id: ExprId, kind: CallKind, callee: ExprId, args: Run<Arg>) -> CellId {
         let callee = match self.unit.expr(callee).kind {
-            ExprKind::Attr(object, name) if self.is_transparent(name) => {
+            ExprKind::Attr(object, name) if self.is_transparent(name, args) => {
                 return self.transparent(id, object, callee, name, args);
             }
             ExprKind::Attr(object, name) => self.attribute(callee, object, name, true),
@@ -246,9 +246,11 @@ impl Flow<'_, '_> {
         result
     }
 
-    fn is_transparent(&self, name: Symbol) -> bool {
+    fn is_transparent(&self, name: Symbol, args: Run<Arg>) -> bool {
         let names = self.solver.language(self.id).rules().transparent;
-        !names.is_empty() && names.contains(&self.solver.names.text(name))
+        let text = self.solver.names.text(name);
+        let alone = |one: &str| args.is_empty() && one.strip_suffix("()") == Some(text);
+        names.iter().any(|one| *one == text || alone(one))
     }
 
     /// A method that gives back its receiver; that of the program's own types is called as well.

@@ -173,7 +173,9 @@ impl Reader<'_, '_> {
             for number in 0..names.len().max(1) {
                 let ty = ty.and_then(|ty| self.ty(ty, inside));
                 let ty = match (ty, kind) {
-                    (Some(ty), ParamKind::Rest) => Some(self.list_of(ty, line)),
+                    (Some(ty), ParamKind::Rest) => {
+                        Some(self.out.container_of(Collection::List, Some(ty), line))
+                    }
                     (ty, _) => ty,
                 };
                 let name = match names.get(number) {

@@ -11,7 +11,7 @@ mod statements;
 mod types;
 
 use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
-use crate::graph::ir::{Collection, ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId, StmtKind};
+use crate::graph::ir::{ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId, StmtKind};
 use crate::graph::lower::{Lowering, Place, TEXT_MAX};
 use crate::graph::names::Symbol;
 use crate::graph::syntax::{At, Children, Shortcuts, Syntax, Table};

@@ -2,7 +2,7 @@
 //! them. Types of Go itself, functions and what has no name give nothing.
 
 use super::{F, K, Reader};
-use crate::graph::ir::{ExprId, ExprKind};
+use crate::graph::ir::{Collection, ExprId, ExprKind};
 use crate::graph::lower::Place;
 use crate::graph::syntax::At;
 
@@ -60,12 +60,12 @@ impl Reader<'_, '_> {
             K::SliceType | K::ArrayType | K::ImplicitLengthArray => {
                 let inner = self.field(at, F::Element)?;
                 let inner = self.ty(inner, place)?;
-                Some(self.list_of(inner, line))
+                Some(self.out.container_of(Collection::List, Some(inner), line))
             }
             K::ChannelType | K::MapType => {
                 let inner = self.field(at, F::Value)?;
                 let inner = self.ty(inner, place)?;
-                Some(self.list_of(inner, line))
+                Some(self.out.container_of(Collection::List, Some(inner), line))
             }
             _ => None,
         }

@@ -3,7 +3,8 @@
 
 use super::{F, K, Reader};
 use crate::graph::ir::{
-    Arg, CallKind, ExprId, ExprKind, Flags, Param, ParamKind, ScopeId, ScopeKind, Spread, StmtId, StmtKind,
+    Arg, CallKind, Collection, ExprId, ExprKind, Flags, Param, ParamKind, ScopeId, ScopeKind, Spread, StmtId,
+    StmtKind,
 };
 use crate::graph::lower::Place;
 use crate::graph::names::Symbol;
@@ -178,7 +179,7 @@ impl Reader<'_, '_> {
         let (symbol, line) = (self.symbol(name), self.line(name));
         let ty = ty.and_then(|ty| self.ty(ty, inside));
         let ty = match (ty, kind) {
-            (Some(ty), ParamKind::Rest) => Some(self.list_of(ty, line)),
+            (Some(ty), ParamKind::Rest) => Some(self.out.container_of(Collection::List, Some(ty), line)),
             (ty, _) => ty,
         };
         let target = self.local(name, inside);

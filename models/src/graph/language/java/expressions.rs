@@ -196,7 +196,7 @@ impl Reader<'_, '_> {
         let element = self.field(at, F::Type).and_then(|ty| self.ty(ty, place));
         match element {
             Some(element) => {
-                let list = self.list_of(element, line);
+                let list = self.out.container_of(Collection::List, Some(element), line);
                 self.out.expr(ExprKind::Cast(sizes, list), line)
             }
             None => sizes,

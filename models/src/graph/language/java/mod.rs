@@ -15,7 +15,7 @@ mod types;
 use rustc_hash::FxHashSet;
 
 use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
-use crate::graph::ir::{Collection, ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId};
+use crate::graph::ir::{ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId};
 use crate::graph::lower::{Lowering, Place, TEXT_MAX};
 use crate::graph::names::Symbol;
 use crate::graph::syntax::{At, Children, Shortcuts, Syntax, Table};
