@@ -248,7 +248,7 @@ impl Intake {
             return Err(IntakeError::DiskFull { path, free_bytes_min });
         }
         let (tree, project, code_read) = self.read(upload, &stage).await?;
-        told(Step::Code, &reading::told(&code_read.1));
+        told(Step::Code, &reading::told(&project, &code_read.1));
         told(Step::System, "");
         let (system, tools) = self.system(&project).await?;
         told(Step::Libraries, "");
@@ -309,9 +309,12 @@ impl Intake {
         blocking(move || {
             fs::create_dir(&files).map_err(|source| IntakeError::stage(&files, source))?;
             let tree = archive::read(&source, &files, &bounds)?;
-            let project = Project::of(&tree, &name)?;
+            let mut project = Project::of(&tree, &name)?;
             let code = reading::read(&tree, &project, &graphs)
                 .map_err(|source| IntakeError::stage(&files, source))?;
+            if !project.limits_stated {
+                project.limits = reading::limits(&project, &code.1);
+            }
             Ok((tree, project, code))
         })
         .await

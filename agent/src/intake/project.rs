@@ -50,6 +50,8 @@ pub struct Project {
     pub snapshots: bool,
     /// What one instance may use.
     pub limits: Limits,
+    /// Whether the upload says so itself.
+    pub limits_stated: bool,
     /// How long it may take to listen.
     pub start_timeout: Option<Duration>,
     /// Its environment.
@@ -176,7 +178,7 @@ struct Manifest {
     address: Option<SocketAddr>,
     isolation: Isolation,
     snapshots: Option<bool>,
-    limits: Limits,
+    limits: Option<Limits>,
     #[serde(with = "humantime_serde")]
     start_timeout: Option<Duration>,
     env: BTreeMap<String, String>,
@@ -222,7 +224,8 @@ impl Project {
             address: manifest.address,
             isolation: manifest.isolation,
             snapshots: manifest.snapshots.unwrap_or(true),
-            limits: manifest.limits,
+            limits: manifest.limits.unwrap_or_default(),
+            limits_stated: manifest.limits.is_some(),
             start_timeout: manifest.start_timeout,
             env: manifest.env,
             libraries,
@@ -267,7 +270,7 @@ fn check(manifest: &Manifest) -> Result<(), ProjectError> {
     if manifest.address.is_some_and(|address| address.port() == 0 || address.ip().is_unspecified()) {
         return wrong("address", "nobody can dial it".into(), "Write it as \"10.96.0.12:80\"");
     }
-    let limits = &manifest.limits;
+    let limits = manifest.limits.unwrap_or_default();
     if limits.memory.0 < 4 << 20 || limits.concurrency == 0 || !(limits.cpu > 0.0 && limits.cpu <= 1024.0) {
         return wrong(
             "limits",

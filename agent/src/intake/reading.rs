@@ -5,12 +5,21 @@
 use std::io;
 
 use sha2::{Digest, Sha256};
+use weft_models::graph::manifest::is_manifest;
 use weft_models::graph::{Bounds, LanguageId, SourceFile};
 use weft_models::reading::{Handler, Reading};
 
 use super::graphs::Graphs;
 use super::project::{Language, Project};
 use super::tree::Tree;
+use crate::config::{Bytes, Limits};
+
+/// Folders of libraries that came along: they are weighed by name.
+const LIBRARIES: [&str; 3] = ["node_modules", "site-packages", "vendor"];
+/// Before its first run no upload gets less: requests come several at a time, and the model has seen them one by one.
+const MEMORY_MIN_MIB: u32 = 128;
+/// Nor less of a core: it starts under the same limit.
+const CPU_MIN: f64 = 0.5;
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +42,9 @@ pub(super) fn read(tree: &Tree, project: &Project, graphs: &Graphs) -> io::Resul
         if files.len() > bounds.files || bytes > bounds.total_bytes {
             break;
         }
-        if !tree.has_file(path) || LanguageId::of_path(path).is_none() {
+        let is_read = LanguageId::of_path(path).is_some() || is_manifest(path);
+        let of_library = path.split('/').any(|part| LIBRARIES.contains(&part));
+        if !is_read || of_library || !tree.has_file(path) {
             continue;
         }
         let content = tree.head(path, bounds.file_bytes as u64 + 1)?;
@@ -54,17 +65,36 @@ fn handler(project: &Project) -> Option<Handler> {
     Some(Handler { file: file.to_owned(), function: function.to_owned() })
 }
 
+/// What an upload gets that states no limits: what its source lets forecast. An executable tells nothing by its source.
+pub(super) fn limits(project: &Project, reading: &Reading) -> Limits {
+    if matches!(project.language, Language::Executable { .. }) {
+        return project.limits;
+    }
+    let forecast = &reading.forecast;
+    let memory = Bytes(u64::from(forecast.memory_limit_mib().max(MEMORY_MIN_MIB)) << 20);
+    let cpu = (f64::from(forecast.cpu_limit_milli()) / 1000.0).max(CPU_MIN);
+    Limits { memory, cpu, ..project.limits }
+}
+
 /// What the uploader is told of it.
-pub(super) fn told(reading: &Reading) -> String {
-    let (costs, mib) = (&reading.costs, |bytes: u64| bytes.div_ceil(1 << 20));
+pub(super) fn told(project: &Project, reading: &Reading) -> String {
+    let (costs, forecast) = (&reading.costs, &reading.forecast);
     let mut text = format!("{} functions", reading.functions());
     if let Some(entry) = costs.entry.node {
         text += &format!(", {} takes {}", reading.graph.node(entry).name, costs.entry.time.notation());
     }
-    text += &format!(", {} to {} MiB", mib(costs.memory.low), mib(costs.memory.high));
     match costs.findings.len() {
-        0 => text,
-        1 => text + ", 1 finding",
-        count => text + &format!(", {count} findings"),
+        0 => {}
+        1 => text += ", 1 finding",
+        count => text += &format!(", {count} findings"),
     }
+    let limits = project.limits;
+    text + &format!(
+        "; profile {} (confidence {:.2}: {}); limits {} MiB, {} cores",
+        forecast.name,
+        forecast.confidence,
+        forecast.reason.first().map_or("nothing is known", String::as_str),
+        limits.memory.0 >> 20,
+        limits.cpu,
+    )
 }

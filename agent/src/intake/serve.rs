@@ -142,7 +142,8 @@ impl Deployer {
         if let Some(former) = former.filter(|former| former.image != built.image.as_str()) {
             self.discard(&ImageRef::new(former.image.clone())).await;
         }
-        Ok(format!("{} is served at {address}", project.name))
+        let profile = &built.reading.forecast.name;
+        Ok(format!("{}, profile {profile}, is served at {address}", project.name))
     }
 
     /// Keeps what was read of a version that is served. It serves all the same if that cannot be kept.

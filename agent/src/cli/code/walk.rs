@@ -1,4 +1,5 @@
-//! Source on the disk. In: files and folders. Out: the files in languages that weft reads, by their paths from the folder
+//! Source on the disk. In: files and folders. Out: the files in languages that weft reads, and those that declare
+//! libraries, by their paths from the folder
 //! that was named. Follows no link inside a folder, so that nothing outside is read; reads no more than the bounds allow
 //! and one beyond them, so that the graph can tell that something was left out.
 
@@ -7,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use weft_models::graph::manifest::is_manifest;
 use weft_models::graph::{Bounds, LanguageId, SourceFile};
 
 /// Folders that hold the source of others, or none.
@@ -75,7 +77,7 @@ impl Walk<'_> {
 
     fn file(&mut self, path: &Path, name: &Path) -> anyhow::Result<()> {
         let name = name.to_string_lossy();
-        if LanguageId::of_path(&name).is_none() {
+        if LanguageId::of_path(&name).is_none() && !is_manifest(&name) {
             return Ok(());
         }
         let mut bytes = Vec::new();
