@@ -201,6 +201,7 @@ fn report(outcome: Outcome, machine: Machine, took_s: f64) -> Result<Report> {
         steps: Vec::new(),
         counts: vec![("failed_samples", outcome.failures.len() as u64)],
         tallies: vec![("accelerator", [(outcome.accelerator, 1)].into())],
+        lists: Vec::new(),
         failures: outcome.failures,
         machine,
         took_s,
