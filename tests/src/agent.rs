@@ -32,7 +32,7 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 
 pub use ask::{Line, Watch};
-pub use builder::{Builder, Segment};
+pub use builder::{Builder, Segment, Uploads};
 pub use place::Place;
 pub use traces::Trace;
 

@@ -26,6 +26,7 @@ pub struct Builder {
     drain: Option<Duration>,
     neighbour: Option<Neighbour>,
     guests: Option<Kernel>,
+    uploads: Option<Uploads>,
     segments: Vec<Segment>,
     pub(super) images: Vec<ImageBuilder>,
     pub(super) archives: Vec<PathBuf>,
@@ -40,6 +41,17 @@ struct Budget {
     memory_mib: u64,
     cores: f64,
     instances: u32,
+}
+
+/// Where the agent takes uploads by S3, and with whose keys.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    /// Where its endpoint listens.
+    pub address: SocketAddr,
+    /// The access key.
+    pub access_key: String,
+    /// The file of the secret key.
+    pub secret_file: PathBuf,
 }
 
 /// Another agent's containerd, and a namespace in it.
@@ -169,6 +181,7 @@ impl Builder {
             drain: None,
             neighbour: None,
             guests: None,
+            uploads: None,
             segments: Vec::new(),
             images: Vec::new(),
             archives: Vec::new(),
@@ -233,6 +246,12 @@ impl Builder {
     /// Has VMs run this kernel, whoever may execute them.
     pub fn guests(mut self, kernel: Kernel) -> Self {
         self.guests = Some(kernel);
+        self
+    }
+
+    /// Has it take uploads by S3.
+    pub fn uploads(mut self, uploads: Uploads) -> Self {
+        self.uploads = Some(uploads);
         self
     }
 
@@ -365,6 +384,10 @@ impl Builder {
             // The last addresses of the block that callers dial.
             Ipv4Addr::from_bits(place.dial_base().to_bits() + 240),
         );
+        if let Some(Uploads { address, access_key, secret_file }) = &self.uploads {
+            let (key, file) = (serde_json::to_string(access_key)?, quoted(secret_file)?);
+            writeln!(text, "s3 = \"{address}\"\ns3_access_key = {key}\ns3_secret_file = {file}\n")?;
+        }
         if let Some(Kernel { image, modules }) = &self.guests {
             let (image, modules) = (quoted(image)?, quoted(modules)?);
             writeln!(text, "[vm]\nacceleration = \"tcg\"\nkernel = {image}\nmodules = {modules}\n")?;

@@ -2,6 +2,7 @@
 //! with it. In: which benchmark. Out: a table with target and verdict, or one JSON object; progress goes to standard
 //! error. A target that is missed is a result; only what could not be measured is a failure.
 pub(crate) mod code;
+mod deploy;
 mod machine;
 mod progress;
 mod release;
@@ -27,6 +28,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Cold starts against containerd's own calls and `ctr run`; hits against the same container reached directly
     Start(start::Arguments),
+    /// The first request to uploaded code, against later ones and one for which nothing stands
+    Deploy(deploy::Arguments),
     /// The boot of a VM against going on from a snapshot, and that against one that was held paused
     Vm(vm::Arguments),
     /// The code graph and what code costs: right call graphs of PyCG's benchmark, source per second, right costs
@@ -40,6 +43,7 @@ enum What {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.what {
         What::Start(arguments) => start::run(arguments),
+        What::Deploy(arguments) => deploy::run(arguments),
         What::Vm(arguments) => vm::run(arguments),
         What::Code(arguments) => code::run(arguments),
     }

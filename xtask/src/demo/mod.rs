@@ -8,6 +8,7 @@ mod record;
 mod report;
 mod shop;
 mod stage;
+mod upload;
 mod users;
 
 use std::fs;
@@ -92,10 +93,12 @@ fn story(arguments: &Arguments, weft: &Path, output: &Path, stop: &Stop) -> Resu
     let phase1 = act(&mut stage, arguments, false, stop)?;
     progress.stage("the same users come again, to other sessions; weft weaves");
     let phase2 = act(&mut stage, arguments, true, stop)?;
+    progress.stage("a function is deployed from source: its graph, its costs, and the first request to it");
+    let uploaded = stage.upload(output)?;
     progress.stage("end everything");
     stage.close()?;
     progress.stage("nothing is left on the machine; draw what happened");
-    let report = Report::new([&phase1, &phase2], arguments.seed, USERS, progress.seconds())?;
+    let report = Report::new([&phase1, &phase2], uploaded, arguments.seed, USERS, progress.seconds())?;
     fs::write(output.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
     phase1.write(&kept(output, 1))?;
     phase2.write(&kept(output, 2))?;

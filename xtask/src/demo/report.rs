@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Joined, Phase};
 use super::shop;
+use super::upload::Uploaded;
 
 /// Both phases in numbers.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +25,8 @@ pub(super) struct Report {
     pub(super) phase1: Numbers,
     /// weft weaves.
     pub(super) phase2: Numbers,
+    /// A function was deployed.
+    pub(super) upload: Uploaded,
 }
 
 /// One phase in numbers.
@@ -131,11 +134,17 @@ impl Report {
     ///
     /// # Errors
     /// When the agent's sums are not as expected.
-    pub(super) fn new(phases: [&Phase; 2], seed: u64, users: u32, duration_s: f64) -> Result<Self> {
+    pub(super) fn new(
+        phases: [&Phase; 2],
+        upload: Uploaded,
+        seed: u64,
+        users: u32,
+        duration_s: f64,
+    ) -> Result<Self> {
         let [phase1, phase2] = [Numbers::new(phases[0])?, Numbers::new(phases[1])?];
         let failed = |numbers: &Numbers| numbers.user_failed.max(numbers.counts.failed);
         let failed_requests = failed(&phase1) + failed(&phase2);
-        Ok(Self { failed_requests, seed, users, duration_s, phase1, phase2 })
+        Ok(Self { failed_requests, seed, users, duration_s, phase1, phase2, upload })
     }
 
     /// Both phases as tables, and what changed in between.
@@ -304,7 +313,7 @@ mod tests {
     fn a_failed_request_is_counted_and_does_not_count_as_fast() {
         let mut broken = phase();
         broken.asked[1].status = 503;
-        let report = Report::new([&broken, &phase()], 7, 1, 10.0).unwrap();
+        let report = Report::new([&broken, &phase()], Uploaded::default(), 7, 1, 10.0).unwrap();
         assert_eq!(report.failed_requests, 1);
         assert_eq!(report.phase1.segments["cart"].p50_ms, Some(300.0));
         assert!(report.tables().contains("failed requests 1"));

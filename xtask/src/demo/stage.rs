@@ -17,10 +17,13 @@ use super::live::Live;
 use super::player::{Asked, Part};
 use super::record::Phase;
 use super::shop;
+use super::upload::{self, Uploaded};
 use crate::stop::Stop;
 
 /// How long an instance stays after its last request: short, as the phases are.
 const KEEP_ALIVE: Duration = Duration::from_millis(1_200);
+/// How long an instance of uploaded code stays: as long as a reader takes.
+const STAY: Duration = Duration::from_secs(60);
 /// How long after the last request instances are waited for to go: forecasts hold some. What then still stands is told
 /// in the report, since the memory-time it wastes is not counted yet.
 const SETTLE: Duration = Duration::from_secs(15);
@@ -80,6 +83,18 @@ impl Stage {
         let journal = lines.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
         let journal = journal.context("a line of the journal")?;
         Ok(Phase { weaving: act.weaving, begun_ms, ended_ms, asked, journal, lost, status })
+    }
+
+    /// Deploys a function and asks it, while the shop goes on.
+    ///
+    /// # Errors
+    /// What does not work.
+    pub(super) fn upload(&mut self, output: &Path) -> Result<Uploaded> {
+        self.agent.configure(|settings| settings.keep_alive(STAY));
+        self.agent.start_again()?;
+        let uploaded = upload::deploy(&self.agent, output)?;
+        self.agent.terminate()?;
+        Ok(uploaded)
     }
 
     /// Ends everything and makes sure that nothing is left.
