@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cost::{Complexity, Costs, assess};
-use crate::graph::code::{CodeGraph, NodeId, NodeKind};
+use crate::graph::code::{CodeGraph, Node, NodeId, NodeKind};
 use crate::graph::{Analysis, Bounds, SourceFile, analyse};
 use crate::profile::{CodeFacts, Forecast, MemoryBounds, Sizing, forecast};
 
@@ -23,10 +23,10 @@ pub struct Reading {
 /// What of a program is called first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handler {
-    /// The file, from the root of the upload.
-    pub file: String,
-    /// The function in it.
-    pub function: String,
+    /// The files that it may stand in, from the root of the upload, the likeliest first.
+    pub files: Vec<String>,
+    /// What the function may be called there, the likeliest first.
+    pub functions: Vec<String>,
 }
 
 impl Reading {
@@ -55,11 +55,14 @@ fn facts(analysis: &Analysis, costs: &Costs) -> CodeFacts {
 
 /// The function of a handler, the outermost of its name.
 fn node_of(graph: &CodeGraph, handler: &Handler) -> Option<NodeId> {
-    let file = graph.files.iter().position(|file| *file == handler.file)? as u32;
-    let named = |name: &str| name.rsplit('.').next() == Some(handler.function.as_str());
-    let functions = graph.iter().filter(|(_, node)| node.kind == NodeKind::Function);
-    let its = functions.filter(|(_, node)| node.file == Some(file) && named(&node.name));
-    its.min_by_key(|(_, node)| node.name.len()).map(|(id, _)| id)
+    let place = |path: &String| graph.files.iter().position(|file| file == path);
+    let file = handler.files.iter().find_map(place)? as u32;
+    let here = |kind, node: &Node| node.kind == kind && node.file == Some(file);
+    handler.functions.iter().find_map(|name| {
+        let named = |full: &str| full.rsplit('.').next() == Some(name.as_str());
+        let its = graph.iter().filter(|(_, node)| here(NodeKind::Function, node) && named(&node.name));
+        its.min_by_key(|(_, node)| node.name.len()).map(|(id, _)| id)
+    })
 }
 
 #[cfg(test)]
@@ -71,7 +74,7 @@ mod tests {
         let text = "def other(items):\n    for a in items:\n        for b in items:\n            print(a, b)\n\n\
             def handler(event):\n    return 'one'\n";
         let files = [SourceFile::new("app.py", text)];
-        let handler = Handler { file: "app.py".into(), function: "handler".into() };
+        let handler = Handler { files: vec!["app.py".into()], functions: vec!["handler".into()] };
         let read = |handler| Reading::of(&files, handler, &Bounds::default());
         let (with, without) = (read(Some(&handler)), read(None));
         assert_eq!(with.functions(), 2);

@@ -113,7 +113,7 @@ fn a_kernel_that_refuses_a_program_is_told_in_one_line() -> Result<()> {
         row.is_some_and(|row| row.contains("MISSING") && row.contains("Operation not permitted")),
         "{said}"
     );
-    assert_eq!(said.out.lines().count(), 9, "{said}");
+    assert_eq!(said.out.lines().count(), 12, "{said}");
     Ok(())
 }
 

@@ -122,8 +122,9 @@ fn functions_that_the_aws_client_copies_listen_before_their_first_request() -> R
     let watch = agent.watch()?;
     for function in &functions {
         let zip = folder.0.join(format!("{}.zip", function.name));
-        let packed = Command::new("python3").args(["-m", "zipfile", "-c"]).arg(&zip).arg(&function.folder);
-        ensure!(packed.status()?.success(), "the zip could not be made");
+        let mut pack = Command::new("python3");
+        pack.args(["-m", "zipfile", "-c"]).arg(&zip).arg(&function.folder);
+        ensure!(pack.status()?.success(), "the zip could not be made");
         let target = format!("s3://weft/{}.zip", function.name);
         let copied = Command::new("aws")
             .args(["--endpoint-url", &format!("http://{address}"), "--cli-read-timeout", "0", "s3", "cp"])

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,13 @@ impl Installer<'_> {
         let cache = self.settings.cache.join("libraries");
         let key = key(libraries, system);
         let (tar, note) = (cache.join(format!("{key}.tar")), cache.join(format!("{key}.digest")));
+        let locked = (cache.clone(), key.clone());
+        let locked = tokio::task::spawn_blocking(move || lock(&locked.0, &locked.1)).await;
+        // Agents share the cache, and two installs of one declaration are not the same to the byte: one is made, once.
+        let _one = locked
+            .map_err(|error| io::Error::other(error.to_string()))
+            .flatten()
+            .map_err(|source| IntakeError::stage(&cache, source))?;
         if let Some(layer) = fs::read_to_string(&note).ok().and_then(|digest| Layer::open(&tar, &digest)) {
             // The newest are kept.
             let _ = fs::File::open(&note).and_then(|file| file.set_modified(std::time::SystemTime::now()));
@@ -94,8 +102,12 @@ impl Installer<'_> {
             libraries: folder("installed")?,
             scratch: folder("scratch")?,
         };
+        // Read by the container's user, whatever the agent lets others do with files of its own.
+        fs::set_permissions(&folders.declared, fs::Permissions::from_mode(0o755))?;
         for (name, bytes) in libraries.files() {
-            fs::write(folders.declared.join(name), bytes)?;
+            let path = folders.declared.join(name);
+            fs::write(&path, bytes)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
         }
         let owner = Containerd::user_of(Confinement::Hardened, self.id) + USER;
         for path in [&folders.libraries, &folders.scratch] {
@@ -225,6 +237,14 @@ fn key(libraries: &Libraries, system: &[Layer]) -> String {
     format!("{:.32}", format!("{:x}", hasher.finalize()))
 }
 
+/// Waits until nobody else makes what is kept under a key, and holds it until the file is dropped.
+fn lock(cache: &Path, key: &str) -> io::Result<fs::File> {
+    fs::create_dir_all(cache)?;
+    let file = fs::File::create(cache.join(format!("{key}.lock")))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(file)
+}
+
 /// Puts a layer into the cache, and takes the oldest out when there are many.
 fn keep(cache: &Path, layer: &Layer, tar: &Path, note: &Path) -> io::Result<()> {
     fs::create_dir_all(cache)?;
@@ -245,6 +265,7 @@ fn keep(cache: &Path, layer: &Layer, tar: &Path, note: &Path) -> io::Result<()> 
         fs::remove_file(old)?;
         // A tar without its note is nobody's.
         let _ = fs::remove_file(old.with_extension("tar"));
+        let _ = fs::remove_file(old.with_extension("lock"));
     }
     Ok(())
 }

@@ -57,12 +57,22 @@ pub(super) fn read(tree: &Tree, project: &Project, graphs: &Graphs) -> io::Resul
     Ok((sources, reading))
 }
 
+/// What is called first, as the two programs that serve handlers look for it.
 fn handler(project: &Project) -> Option<Handler> {
-    if matches!(project.language, Language::Executable { .. }) {
-        return None;
-    }
-    let (file, function) = project.handler.split_once(':')?;
-    Some(Handler { file: file.to_owned(), function: function.to_owned() })
+    let (place, name) = project.handler.split_once(':')?;
+    let (files, usual) = match project.language {
+        Language::Python => {
+            let path = place.replace('.', "/");
+            (
+                vec![format!("{path}.py"), format!("{path}/__init__.py")],
+                ["app", "application", "handler", "main"],
+            )
+        }
+        Language::Node => (vec![place.to_owned()], ["handler", "app", "default", "main"]),
+        Language::Executable { .. } => return None,
+    };
+    let functions = if name.is_empty() { usual.map(str::to_owned).to_vec() } else { vec![name.to_owned()] };
+    Some(Handler { files, functions })
 }
 
 /// What an upload gets that states no limits: what its source lets forecast. An executable tells nothing by its source.
