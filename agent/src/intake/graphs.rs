@@ -32,7 +32,7 @@ pub enum GraphsError {
         /// The file.
         path: PathBuf,
         /// What redb said.
-        source: redb::DatabaseError,
+        source: Box<redb::DatabaseError>,
     },
     /// A read or write failed.
     #[error("what was read of `{segment}` cannot be {done}: {source}")]
@@ -42,7 +42,7 @@ pub enum GraphsError {
         /// `kept` or `read back`.
         done: &'static str,
         /// What redb said.
-        source: redb::Error,
+        source: Box<redb::Error>,
     },
     /// What was read is too much.
     #[error(
@@ -81,7 +81,7 @@ impl Graphs {
     pub fn open(folder: &Path) -> Result<Self, GraphsError> {
         let path = folder.join("code.redb");
         let opened = Database::create(&path);
-        opened.map(Self).map_err(|source| GraphsError::Open { path, source })
+        opened.map(Self).map_err(|source| GraphsError::Open { path, source: source.into() })
     }
 
     /// Keeps what was read of a segment in the place of what was read of its former version.
@@ -115,7 +115,11 @@ impl Graphs {
             drop(by_file);
             Ok(transaction.commit()?)
         };
-        write().map_err(|source| GraphsError::Access { segment: segment.into(), done: "kept", source })
+        write().map_err(|source| GraphsError::Access {
+            segment: segment.into(),
+            done: "kept",
+            source: source.into(),
+        })
     }
 
     /// What was read of a segment; `None` if nothing is kept of it.
@@ -134,7 +138,11 @@ impl Graphs {
             let reading = transaction.open_table(READINGS)?.get(&program[..])?;
             Ok(reading.map(|reading| reading.value().to_vec()))
         };
-        read().map_err(|source| GraphsError::Access { segment: segment.into(), done: "read back", source })
+        read().map_err(|source| GraphsError::Access {
+            segment: segment.into(),
+            done: "read back",
+            source: source.into(),
+        })
     }
 
     /// What was read of the same files before; `None` if they were not, or in other words.
@@ -162,7 +170,11 @@ impl Graphs {
             }
             Ok(segments)
         };
-        read().map_err(|source| GraphsError::Access { segment: "a file".into(), done: "read back", source })
+        read().map_err(|source| GraphsError::Access {
+            segment: "a file".into(),
+            done: "read back",
+            source: source.into(),
+        })
     }
 }
 
@@ -219,7 +231,7 @@ mod tests {
         assert_eq!(kept(&graphs, "cart"), Some(reading(TWO)));
         assert_eq!(kept(&graphs, "pay"), Some(reading(ONE)));
         assert_eq!(graphs.with_file(&one.digest).unwrap(), ["pay"]);
-        assert_eq!(graphs.of_program(&[one.clone()], "app.py:handler"), Some(reading(ONE)));
+        assert_eq!(graphs.of_program(std::slice::from_ref(&one), "app.py:handler"), Some(reading(ONE)));
         graphs.put("pay", std::slice::from_ref(&two), "app.py:handler", &reading(TWO)).unwrap();
         assert_eq!(graphs.of_program(&[one], "app.py:handler"), None, "nobody is made of it any more");
     }
