@@ -43,6 +43,8 @@ const CAPTURE_RING_BYTES: u32 = 4 << 20;
 const CONFIDENCE_AUTO: f64 = 0.35;
 /// Creations that one core can have under way: most of their time is spent waiting for the runtime.
 const CREATING_PER_CORE: f64 = 2.0;
+/// Segments that wait for more memory.
+const STARVED_MAX: usize = 64;
 /// How often containerd is asked whether it is there, and the agent's own cost is read.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -86,6 +88,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let segments = Arc::new(Segments::new(served(&all, &listeners)));
     let weaver = Weaver::new(rules(&config, &segments, &epoch));
     let (knows, known) = watch::channel(false);
+    let (starve, starved) = mpsc::channel(STARVED_MAX);
     let tools = Tools {
         segments: segments.clone(),
         runtime: runtime.clone(),
@@ -94,6 +97,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         connections: kernel.connections.clone(),
         containers: containers.clone(),
         learn: learned.clone(),
+        starved: starve,
         clock,
         known: known.clone(),
     };
@@ -172,6 +176,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         kernel.counters,
         weave.clone(),
     ));
+    tasks.spawn(deployer.clone().relieve(starved));
     receive(&config, intake, deployer, &mut tasks).await?;
     for (segment, listener) in listeners.into_iter().enumerate() {
         let Some(listener) = listener else { continue };

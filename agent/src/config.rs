@@ -323,6 +323,9 @@ pub struct Segment {
     /// What one instance may use.
     #[serde(default)]
     pub limits: Limits,
+    /// `true`: memory is a forecast, and raised as soon as an instance dies of it.
+    #[serde(default = "sized")]
+    pub sized: bool,
     /// Environment added to the image's.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
@@ -336,6 +339,10 @@ pub struct Segment {
 
 fn snapshots() -> bool {
     true
+}
+
+fn sized() -> bool {
+    false
 }
 
 /// What happens to a request that finds no instance.

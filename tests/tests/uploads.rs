@@ -176,3 +176,26 @@ fn functions_that_weft_deploys_listen_before_their_first_request_and_are_told_th
     assert!(names.contains(&"numpy.full"), "{names:?}");
     agent.stop()
 }
+
+#[test]
+fn a_function_that_dies_of_a_memory_limit_that_was_forecast_gets_more_at_once() -> Result<()> {
+    let folder = Folder::new("weft-hungry")?;
+    let code = "held = b'x' * (180 << 20)\ndef handler(event):\n    more = b'y' * (int(event['query'].get('mib', '0')) << 20)\n    return len(more) >> 20\n";
+    let hungry = folder.0.join("hungry");
+    fs::create_dir_all(&hungry)?;
+    fs::write(hungry.join("app.py"), code)?;
+    let mut agent = Agent::builder("hungry").keep_alive(Duration::from_secs(300)).start()?;
+    let said = agent.weft(&["deploy", hungry.to_str().context("a path in UTF-8")?])?;
+    let address: SocketAddr = said.trim_end().rsplit(' ').next().context("an address")?.parse()?;
+    let caller = agent.caller()?;
+    let ask = |mib: u32| caller.send(&Request::get(address, &format!("/?mib={mib}")).patience(PATIENCE));
+    // Its trial died of the first limit, and it was tried with more. An instance that dies while it answers gets a successor
+    // with more memory.
+    for mib in [1, 400] {
+        let holds = || ask(mib).is_ok_and(|reply| reply.body == mib.to_string());
+        wait_for("an instance that can hold it", PATIENCE, holds)?;
+    }
+    agent.restart()?;
+    assert_eq!(ask(400)?.body, "400", "the next agent knows what it needs");
+    agent.stop()
+}

@@ -35,6 +35,7 @@ pub mod reading;
 pub mod s3;
 mod sandboxed;
 pub mod serve;
+mod sizing;
 mod stage;
 pub mod tree;
 mod trial;
@@ -247,7 +248,7 @@ impl Intake {
             let (path, free_bytes_min) = (stage.path().to_owned(), self.settings.free_bytes_min);
             return Err(IntakeError::DiskFull { path, free_bytes_min });
         }
-        let (tree, project, code_read) = self.read(upload, &stage).await?;
+        let (tree, mut project, code_read) = self.read(upload, &stage).await?;
         told(Step::Code, &reading::told(&project, &code_read.1));
         told(Step::System, "");
         let (system, tools) = self.system(&project).await?;
@@ -266,7 +267,19 @@ impl Intake {
         let (image, described) = image::image(&project, &layers);
         let imported = self.containerd.import(&image, &described).await?;
         told(Step::Trial, "");
-        let tried = self.try_out(&project, &image, stage.path()).await;
+        let tried = loop {
+            match self.try_out(&project, &image, stage.path()).await {
+                Err(IntakeError::Starved { memory_bytes }) if !project.limits_stated => {
+                    let memory = sizing::raised(project.limits.memory);
+                    if memory.0 <= memory_bytes {
+                        break Err(IntakeError::Starved { memory_bytes });
+                    }
+                    project.limits.memory = memory;
+                    told(Step::Trial, &format!("it ran out of memory; again with {} MiB", memory.0 >> 20));
+                }
+                tried => break tried,
+            }
+        };
         match tried {
             Ok(start) => {
                 let recipe = trial::recipe(&project, &image);
@@ -313,7 +326,7 @@ impl Intake {
             let code = reading::read(&tree, &project, &graphs)
                 .map_err(|source| IntakeError::stage(&files, source))?;
             if !project.limits_stated {
-                project.limits = reading::limits(&project, &code.1);
+                project.limits = sizing::limits(&project, &code.1);
             }
             Ok((tree, project, code))
         })

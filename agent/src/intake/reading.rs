@@ -12,14 +12,9 @@ use weft_models::reading::{Handler, Reading};
 use super::graphs::Graphs;
 use super::project::{Language, Project};
 use super::tree::Tree;
-use crate::config::{Bytes, Limits};
 
 /// Folders of libraries that came along: they are weighed by name.
 const LIBRARIES: [&str; 3] = ["node_modules", "site-packages", "vendor"];
-/// Before its first run no upload gets less: requests come several at a time, and the model has seen them one by one.
-const MEMORY_MIN_MIB: u32 = 128;
-/// Nor less of a core: it starts under the same limit.
-const CPU_MIN: f64 = 0.5;
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,17 +68,6 @@ fn handler(project: &Project) -> Option<Handler> {
     };
     let functions = if name.is_empty() { usual.map(str::to_owned).to_vec() } else { vec![name.to_owned()] };
     Some(Handler { files, functions })
-}
-
-/// What an upload gets that states no limits: what its source lets forecast. An executable tells nothing by its source.
-pub(super) fn limits(project: &Project, reading: &Reading) -> Limits {
-    if matches!(project.language, Language::Executable { .. }) {
-        return project.limits;
-    }
-    let forecast = &reading.forecast;
-    let memory = Bytes(u64::from(forecast.memory_limit_mib().max(MEMORY_MIN_MIB)) << 20);
-    let cpu = (f64::from(forecast.cpu_limit_milli()) / 1000.0).max(CPU_MIN);
-    Limits { memory, cpu, ..project.limits }
 }
 
 /// What the uploader is told of it.

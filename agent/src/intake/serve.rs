@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::inbox::Received;
-use super::{Built, Intake, Step, Upload};
+use super::{Built, Intake, Step, Upload, sizing};
 use crate::clock::Clock;
 use crate::config::{Config, Confinement, Miss, Segment};
 use crate::dispatch::{self, Activator};
@@ -134,6 +134,7 @@ impl Deployer {
             confinement: Confinement::Hardened,
             limits: project.limits,
             snapshots: project.snapshots,
+            sized: !project.limits_stated,
             env: std::collections::BTreeMap::new(),
             start_timeout: project.start_timeout,
         };
@@ -204,12 +205,48 @@ impl Deployer {
         let segment = Arc::new(segment);
         let index = segments.reserve(&segment).ok_or("this node serves as many segments as it can")?;
         let activator = self.activator(index, &segment).map_err(|error| format!("its activator: {error}"))?;
+        self.replace(index, segment, activator).await
+    }
+
+    /// Raises the memory of segments whose instances die of it, as far as it is a forecast, until the inbox closes.
+    pub async fn relieve(self: Arc<Self>, mut starved: mpsc::Receiver<usize>) {
+        while let Some(index) = starved.recv().await {
+            let served = self.parts.segments.all()[index].clone();
+            if !served.segment.sized || !served.live {
+                continue;
+            }
+            let mut segment = (*served.segment).clone();
+            segment.limits.memory = sizing::raised(segment.limits.memory);
+            if segment.limits.memory == served.segment.limits.memory {
+                tracing::warn!(segment = segment.name, "it dies of the most memory that weft gives");
+                continue;
+            }
+            let (name, mib) = (segment.name.clone(), segment.limits.memory.0 >> 20);
+            match self.replace(index, Arc::new(segment), served.activator).await {
+                Ok(()) => tracing::info!(segment = name, mib, "its instance died of memory; it has more now"),
+                Err(cause) => {
+                    tracing::warn!(segment = name, cause, "its instance died of memory, and gets no more")
+                }
+            }
+        }
+    }
+
+    /// Has the weaver serve this under the index.
+    async fn replace(
+        &self,
+        index: usize,
+        segment: Arc<Segment>,
+        activator: Option<SocketAddr>,
+    ) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
         let deploy = Deploy { index, segment: segment.clone(), activator, reply };
         let ending = |_| "the agent is ending; send it again when it is back".to_owned();
         self.parts.weave.send(driver::Message::Deploy(deploy)).await.map_err(|_| ending(()))?;
         answer.await.map_err(|_| ending(()))??;
-        keep(&config.agent.state, &segment).map_err(|error| {
+        if self.parts.config.segment(&segment.name).is_some() {
+            return Ok(());
+        }
+        keep(&self.parts.config.agent.state, &segment).map_err(|error| {
             format!("it is served, and is not written down for the next start of the agent: {error}")
         })
     }

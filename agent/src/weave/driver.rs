@@ -107,6 +107,8 @@ pub struct Tools<R> {
     pub containers: Arc<Containers>,
     /// Where notes go.
     pub learn: mpsc::Sender<learn::Message>,
+    /// Where segments are told whose instance died of memory.
+    pub starved: mpsc::Sender<usize>,
     /// The time.
     pub clock: Clock,
     /// Whether it is known what stands from before: until then an address might be given twice.
@@ -449,7 +451,7 @@ impl<R: Runtime> Driver<R> {
                 let is_it = |standing: &Standing| standing.name.as_str() == name && standing.pid == Some(pid);
                 let found = self.standing.iter().find(|(_, standing)| is_it(standing));
                 found
-                    .map(|(number, standing)| (*number, self.last_words(standing, status, cause)))
+                    .map(|(number, standing)| (*number, self.last_words(*number, standing, status, cause)))
                     .into_iter()
                     .collect()
             }
@@ -467,9 +469,13 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
-    fn last_words(&self, standing: &Standing, status: u32, cause: ExitCause) -> String {
+    fn last_words(&self, number: u64, standing: &Standing, status: u32, cause: ExitCause) -> String {
         let killed = |cgroup: &Cgroup| self.tools.runtime.ran_out_of_memory(cgroup);
         let memory = cause == ExitCause::OutOfMemory || standing.cgroup.as_ref().is_some_and(killed);
+        if let (true, Some(instance)) = (memory, self.weaver.instances.get(&number)) {
+            // When many die at once, those that are told of are enough.
+            let _ = self.tools.starved.try_send(instance.segment);
+        }
         let why = if memory { " after it ran out of memory" } else { "" };
         format!("its program ended with status {status}{why}")
     }
