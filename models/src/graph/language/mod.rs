@@ -191,10 +191,6 @@ macro_rules! reading {
                 self.syntax.line(at)
             }
 
-            fn text(&self, at: At) -> &'r str {
-                self.syntax.text(at)
-            }
-
             fn field(&self, at: At, field: $fields) -> Option<At> {
                 self.syntax.field(at, field.number())
             }
@@ -239,6 +235,17 @@ macro_rules! reading {
                 let scope = self.out.scope(Some(place.scope), ScopeKind::Block, place.function);
                 Place { scope, ..place }
             }
+        }
+    };
+}
+
+/// What the front ends that are built alike ask besides, for a `Reader` with an `expr`.
+macro_rules! lowering {
+    ($reader:ident, $fields:ident) => {
+        impl<'r> $reader<'r, '_> {
+            fn text(&self, at: At) -> &'r str {
+                self.syntax.text(at)
+            }
 
             fn part(&mut self, at: At, field: $fields, place: Place) -> ExprId {
                 let line = self.line(at);
@@ -272,4 +279,4 @@ macro_rules! reading {
         }
     };
 }
-use {fields, kinds, reading};
+use {fields, kinds, lowering, reading};

@@ -13,7 +13,9 @@ mod types;
 use std::borrow::Cow;
 
 use super::comments::{self, Quotes};
-use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
+use super::{
+    BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, lowering, reading,
+};
 use crate::graph::ir::{ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId, StmtKind};
 use crate::graph::lower::{Lowering, Place, TEXT_MAX};
 use crate::graph::names::Symbol;
@@ -337,6 +339,7 @@ struct Reader<'r, 'n> {
 }
 
 reading!(Reader, K, F);
+lowering!(Reader, F);
 
 impl Reader<'_, '_> {
     fn push(&mut self, kind: StmtKind, at: At, list: &mut Vec<StmtId>) {

@@ -17,7 +17,9 @@ use std::borrow::Cow;
 use rustc_hash::FxHashSet;
 
 use super::comments::{self, Quotes};
-use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
+use super::{
+    BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, lowering, reading,
+};
 use crate::graph::ir::{ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId};
 use crate::graph::lower::{Lowering, Place, TEXT_MAX};
 use crate::graph::names::Symbol;
@@ -390,3 +392,4 @@ struct Reader<'r, 'n> {
 }
 
 reading!(Reader, K, F);
+lowering!(Reader, F);

@@ -11,8 +11,8 @@ mod statements;
 mod targets;
 mod types;
 
-use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds};
-use crate::graph::ir::{ExprId, ScopeKind};
+use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
+use crate::graph::ir::{ExprId, ScopeId, ScopeKind};
 use crate::graph::lower::{Lowering, Place};
 use crate::graph::names::Symbol;
 use crate::graph::syntax::{At, Children, Shortcuts, Syntax, Table};
@@ -380,57 +380,4 @@ struct Reader<'r, 'n> {
     out: &'r mut Lowering<'n>,
 }
 
-impl<'r> Reader<'r, '_> {
-    fn kind(&self, at: At) -> K {
-        K::of(self.syntax.node(at).kind)
-    }
-
-    fn line(&self, at: At) -> u32 {
-        self.syntax.line(at)
-    }
-
-    fn field(&self, at: At, field: F) -> Option<At> {
-        self.syntax.field(at, field.number())
-    }
-
-    fn children(&self, at: At) -> Children<'r> {
-        self.syntax.children(at)
-    }
-
-    fn first(&self, at: At) -> Option<At> {
-        self.children(at).next()
-    }
-
-    fn of_kind(&self, at: At, kind: K) -> impl Iterator<Item = At> + use<'r> {
-        let syntax = self.syntax;
-        syntax.children(at).filter(move |child| K::of(syntax.node(*child).kind) == kind)
-    }
-
-    /// The children that the parent calls so.
-    fn called(&self, at: At, field: F) -> impl Iterator<Item = At> + use<'r> {
-        let syntax = self.syntax;
-        syntax.children(at).filter(move |child| syntax.node(*child).field == field.number())
-    }
-
-    /// Whether a child, or a token between them, is of that kind.
-    fn has(&self, at: At, kind: K) -> bool {
-        self.syntax.with_tokens(at).any(|child| self.kind(child) == kind)
-    }
-
-    fn symbol(&mut self, at: At) -> Symbol {
-        let text = self.syntax.text(at);
-        self.out.names.intern(text)
-    }
-
-    /// A name that is declared in a scope, for the whole of it.
-    fn declared_name(&mut self, name: Symbol, scope: crate::graph::ir::ScopeId, line: u32) -> ExprId {
-        self.out.declare(scope, name);
-        self.out.name(name, scope, line)
-    }
-
-    /// A scope of a block.
-    fn inner(&mut self, place: Place) -> Place {
-        let scope = self.out.scope(Some(place.scope), ScopeKind::Block, place.function);
-        Place { scope, ..place }
-    }
-}
+reading!(Reader, K, F);

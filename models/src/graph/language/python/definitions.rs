@@ -97,7 +97,7 @@ impl Reader<'_, '_> {
             let decorator_line = self.line(*decorator);
             value = self.out.apply(CallKind::Decorator, callee, value, decorator_line);
         }
-        let target = self.declared_name(name, place, line);
+        let target = self.declared_name(name, place.scope, line);
         list.push(self.out.assign(target, value, line));
     }
 

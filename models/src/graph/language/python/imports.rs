@@ -69,7 +69,7 @@ impl Reader<'_, '_> {
                 first = self.out.expr(ExprKind::Import(spec), line);
             }
             let name = self.out.names.intern(root);
-            let target = self.declared_name(name, place, line);
+            let target = self.declared_name(name, place.scope, line);
             list.push(self.out.assign(target, first, line));
         }
     }

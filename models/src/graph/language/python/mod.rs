@@ -11,8 +11,8 @@ mod tables;
 
 use std::borrow::Cow;
 
-use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds};
-use crate::graph::ir::{ExprId, ScopeKind};
+use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
+use crate::graph::ir::{ExprId, ScopeId, ScopeKind};
 use crate::graph::lower::{Lowering, Place};
 use crate::graph::names::Symbol;
 use crate::graph::syntax::{At, Children, Condensed, Shortcuts, Syntax, Table};
@@ -310,66 +310,16 @@ struct Reader<'r, 'n> {
     out: &'r mut Lowering<'n>,
 }
 
-impl<'r> Reader<'r, '_> {
-    fn kind(&self, at: At) -> K {
-        K::of(self.syntax.node(at).kind)
-    }
+reading!(Reader, K, F);
 
-    fn line(&self, at: At) -> u32 {
-        self.syntax.line(at)
-    }
-
-    fn field(&self, at: At, field: F) -> Option<At> {
-        self.syntax.field(at, field.number())
-    }
-
+impl Reader<'_, '_> {
     fn is_field(&self, at: At, field: F) -> bool {
         self.syntax.node(at).field == field.number()
-    }
-
-    fn children(&self, at: At) -> Children<'r> {
-        self.syntax.children(at)
-    }
-
-    fn first(&self, at: At) -> Option<At> {
-        self.children(at).next()
-    }
-
-    fn of_kind(&self, at: At, kind: K) -> impl Iterator<Item = At> + use<'r> {
-        let syntax = self.syntax;
-        syntax.children(at).filter(move |child| K::of(syntax.node(*child).kind) == kind)
-    }
-
-    /// The children that the parent calls so.
-    fn called(&self, at: At, field: F) -> impl Iterator<Item = At> + use<'r> {
-        let syntax = self.syntax;
-        syntax.children(at).filter(move |child| syntax.node(*child).field == field.number())
-    }
-
-    /// Whether a child, or a token between them, is of that kind.
-    fn has(&self, at: At, kind: K) -> bool {
-        self.syntax.with_tokens(at).any(|child| self.kind(child) == kind)
-    }
-
-    fn symbol(&mut self, at: At) -> Symbol {
-        let text = self.syntax.text(at);
-        self.out.names.intern(text)
     }
 
     /// A name that is assigned where it stands.
     fn target_name(&mut self, at: At, place: Place) -> ExprId {
         let name = self.symbol(at);
-        self.declared_name(name, place, self.line(at))
-    }
-
-    fn declared_name(&mut self, name: Symbol, place: Place, line: u32) -> ExprId {
-        self.out.declare(place.scope, name);
-        self.out.name(name, place.scope, line)
-    }
-
-    /// A scope of a comprehension: its targets are seen only in it.
-    fn inner(&mut self, place: Place) -> Place {
-        let scope = self.out.scope(Some(place.scope), ScopeKind::Block, place.function);
-        Place { scope, ..place }
+        self.declared_name(name, place.scope, self.line(at))
     }
 }

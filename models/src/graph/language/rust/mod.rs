@@ -19,7 +19,9 @@ use std::borrow::Cow;
 use rustc_hash::FxHashSet;
 
 use super::comments::{self, Quotes};
-use super::{BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, reading};
+use super::{
+    BuiltinTypes, EffectKind, Importer, Language, Model, Rules, effect_in, fields, kinds, lowering, reading,
+};
 use crate::graph::ir::{ExprId, ExprKind, Literal, Run, ScopeId, ScopeKind, StmtId};
 use crate::graph::lower::{Lowering, Place, TEXT_MAX};
 use crate::graph::names::Symbol;
@@ -414,3 +416,4 @@ struct Reader<'r, 'n> {
 }
 
 reading!(Reader, K, F);
+lowering!(Reader, F);
