@@ -209,10 +209,12 @@ impl Deployer {
     }
 
     /// Raises the memory of segments whose instances die of it, as far as it is a forecast, until the inbox closes.
-    pub async fn relieve(self: Arc<Self>, mut starved: mpsc::Receiver<usize>) {
-        while let Some(index) = starved.recv().await {
+    pub async fn relieve(self: Arc<Self>, mut starved: mpsc::Receiver<(usize, u64)>) {
+        while let Some((index, limit)) = starved.recv().await {
             let served = self.parts.segments.all()[index].clone();
-            if !served.segment.sized || !served.live {
+            // Of several that die of one limit, the first has it raised.
+            let is_raised = served.segment.limits.memory.0 > limit;
+            if !served.segment.sized || !served.live || is_raised {
                 continue;
             }
             let mut segment = (*served.segment).clone();

@@ -107,8 +107,8 @@ pub struct Tools<R> {
     pub containers: Arc<Containers>,
     /// Where notes go.
     pub learn: mpsc::Sender<learn::Message>,
-    /// Where segments are told whose instance died of memory.
-    pub starved: mpsc::Sender<usize>,
+    /// Where segments are told whose instance died of memory, with the limit that they had.
+    pub starved: mpsc::Sender<(usize, u64)>,
     /// The time.
     pub clock: Clock,
     /// Whether it is known what stands from before: until then an address might be given twice.
@@ -474,7 +474,8 @@ impl<R: Runtime> Driver<R> {
         let memory = cause == ExitCause::OutOfMemory || standing.cgroup.as_ref().is_some_and(killed);
         if let (true, Some(instance)) = (memory, self.weaver.instances.get(&number)) {
             // When many die at once, those that are told of are enough.
-            let _ = self.tools.starved.try_send(instance.segment);
+            let limit = self.weaver.rules.segments[instance.segment].memory_bytes;
+            let _ = self.tools.starved.try_send((instance.segment, limit));
         }
         let why = if memory { " after it ran out of memory" } else { "" };
         format!("its program ended with status {status}{why}")
