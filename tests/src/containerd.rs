@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::mount::{MountFlags, UnmountFlags, mount};
@@ -139,13 +139,14 @@ impl PrivateContainerd {
         // In a group of its own: a Ctrl-C at the terminal is for whoever started it, who then ends it in order.
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
         self.daemon = Some(command.spawn().context("start containerd (apt-get install containerd)")?);
-        let begun = Instant::now();
-        while let Err(error) = self.ctr(&["--connect-timeout", "1s", "version"]) {
-            let ended = self.daemon.as_mut().map(Child::try_wait).transpose()?.flatten();
-            if ended.is_some() || begun.elapsed() > PATIENCE {
-                bail!("containerd does not answer: {error}\n{}", self.log_tail());
-            }
-            std::thread::sleep(Duration::from_millis(10));
+        let mut refusal = None;
+        let settled = wait_for("containerd to answer", PATIENCE, || {
+            refusal = self.ctr(&["--connect-timeout", "1s", "version"]).err();
+            // One that has ended will not answer any more.
+            refusal.is_none() || self.daemon.as_mut().is_some_and(|one| !matches!(one.try_wait(), Ok(None)))
+        });
+        if let Some(error) = refusal.or(settled.err()) {
+            bail!("containerd does not answer: {error}\n{}", self.log_tail());
         }
         Ok(())
     }
@@ -167,13 +168,11 @@ impl PrivateContainerd {
         let Some(mut daemon) = self.daemon.take() else { return Ok(()) };
         // It may have ended by itself; then wait() says so.
         let _ = kill_process(Pid::from_child(&daemon), signal);
-        let begun = Instant::now();
-        while daemon.try_wait()?.is_none() {
-            if begun.elapsed() > PATIENCE {
-                daemon.kill()?;
-            }
-            std::thread::sleep(Duration::from_millis(5));
+        let ended = || !matches!(daemon.try_wait(), Ok(None));
+        if wait_for("containerd to end", PATIENCE, ended).is_err() {
+            daemon.kill()?;
         }
+        daemon.wait()?;
         Ok(())
     }
 
@@ -346,10 +345,8 @@ impl Process {
     pub(crate) fn kill_and_wait(&self) {
         let Some(pid) = Pid::from_raw(self.pid) else { return };
         let _ = kill_process(pid, Signal::KILL);
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE && is_alive(self.pid) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        // Whoever clears up says what stays.
+        let _ = wait_for("a killed process to end", PATIENCE, || !is_alive(self.pid));
     }
 }
 
