@@ -46,7 +46,7 @@ use crate::image::{ImageBuilder, build_all};
 use crate::wait::wait_for_some;
 
 /// How long the agent may take to get ready.
-const READY: Duration = Duration::from_secs(20);
+const READY: Duration = Duration::from_secs(90);
 /// How long it may take to end: its own grace for instances that have work, and a little more.
 const END: Duration = Duration::from_secs(40);
 

@@ -19,7 +19,7 @@ use crate::wait::wait_for;
 
 /// Longer paths do not fit a socket's address, and containerd appends `.ttrpc`.
 const SOCKET_PATH_LEN_MAX: usize = 100;
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Where a containerd's state is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::wait::wait_for;
 
 const NAMESPACE: &str = "k8s.io";
 const IMAGE: &str = "pods/segment:1";
-const READY: std::time::Duration = std::time::Duration::from_secs(20);
+const READY: std::time::Duration = std::time::Duration::from_secs(90);
 
 impl Agent {
     /// Imports the fixture server for pods.

@@ -17,7 +17,7 @@ use crate::agent::Agent;
 use crate::http::http_get;
 use crate::wait::wait_for;
 
-const READY: Duration = Duration::from_secs(30);
+const READY: Duration = Duration::from_secs(90);
 
 /// A running Prometheus.
 #[derive(Debug)]

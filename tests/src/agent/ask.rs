@@ -21,7 +21,7 @@ const LINES_MAX: usize = 500_000;
 /// An agent greets whoever watches; one that does not is taken to have begun by then.
 const GREETING: Duration = Duration::from_millis(500);
 /// A request is seen as soon as the agent gets to it; a busy machine takes its time.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Agent {
     /// `weft status`.
