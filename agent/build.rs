@@ -87,7 +87,8 @@ fn compiler(root: &Path, out: &Path, program: &str) -> anyhow::Result<libbpf_car
         .source(core.join(format!("{program}.bpf.c")))
         .obj(out.join(format!("{program}.bpf.o")))
         .clang(clang)
-        .clang_args([include(&core), include(out), "-Wall".into(), "-Werror".into()]);
+        // Of this version's instructions an atomic addition tells what was there before.
+        .clang_args([include(&core), include(out), "-mcpu=v3".into(), "-Wall".into(), "-Werror".into()]);
     Ok(builder)
 }
 
@@ -104,7 +105,7 @@ fn header() -> anyhow::Result<String> {
     }
     text +=
         "\nstruct weft_listening {\n\t__u64 cgroup_id;\n\t__u64 at_ns;\n\t__u32 port;\n\t__u32 pad;\n};\n";
-    text += "\nstruct weft_watched {\n\t__u32 port;\n\t__s32 open;\n\t__u32 listens;\n\t__u32 pad;\n};\n\n";
+    text += "\nstruct weft_watched {\n\t__u32 port;\n\t__s32 open;\n\t__u32 listens;\n\t__u32 pad;\n\t__u64 busy_ns;\n\t__u64 since_ns;\n};\n\n";
     use std::mem::offset_of;
     let places = [
         ("sizeof(struct weft_listening)", size_of::<weft_abi::Listening>()),
@@ -112,6 +113,8 @@ fn header() -> anyhow::Result<String> {
         ("sizeof(struct weft_watched)", size_of::<weft_abi::Watched>()),
         ("__builtin_offsetof(struct weft_watched, open)", offset_of!(weft_abi::Watched, open)),
         ("__builtin_offsetof(struct weft_watched, listens)", offset_of!(weft_abi::Watched, listens)),
+        ("__builtin_offsetof(struct weft_watched, busy_ns)", offset_of!(weft_abi::Watched, busy_ns)),
+        ("__builtin_offsetof(struct weft_watched, since_ns)", offset_of!(weft_abi::Watched, since_ns)),
     ];
     for (place, value) in places {
         writeln!(text, "_Static_assert({place} == {value}, \"both sides agree\");")?;

@@ -45,6 +45,8 @@ const CONFIDENCE_AUTO: f64 = 0.35;
 const CREATING_PER_CORE: f64 = 2.0;
 /// Segments that wait for more memory.
 const STARVED_MAX: usize = 64;
+/// Runs that wait to be remembered.
+const MEASURED_MAX: usize = 1024;
 /// How often containerd is asked whether it is there, and the agent's own cost is read.
 const PULSE: Duration = Duration::from_secs(1);
 
@@ -89,6 +91,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let weaver = Weaver::new(rules(&config, &segments, &epoch));
     let (knows, known) = watch::channel(false);
     let (starve, starved) = mpsc::channel(STARVED_MAX);
+    let (measure, measured) = mpsc::channel(MEASURED_MAX);
     let tools = Tools {
         segments: segments.clone(),
         runtime: runtime.clone(),
@@ -98,6 +101,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         containers: containers.clone(),
         learn: learned.clone(),
         starved: starve,
+        measured: measure,
         clock,
         known: known.clone(),
     };
@@ -177,6 +181,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         weave.clone(),
     ));
     tasks.spawn(deployer.clone().relieve(starved));
+    tasks.spawn(deployer.clone().follow(measured));
     receive(&config, intake, deployer, &mut tasks).await?;
     for (segment, listener) in listeners.into_iter().enumerate() {
         let Some(listener) = listener else { continue };

@@ -240,6 +240,9 @@ pub struct Intake {
     /// How long installing libraries may take.
     #[serde(with = "humantime_serde")]
     pub build_time: Duration,
+    /// How often the limits of code that states none follow what its runs took.
+    #[serde(with = "humantime_serde")]
+    pub resize: Duration,
     /// Hosts that package managers may reach, by name or, with a dot in front, all below a name; without any, all that are public.
     pub registries: Vec<String>,
     /// The certificates that package managers trust.
@@ -265,6 +268,7 @@ impl Default for Intake {
             build_memory: Bytes(2 << 30),
             build_cpu: 1.0,
             build_time: Duration::from_secs(600),
+            resize: Duration::from_secs(600),
             registries: Vec::new(),
             certificates: "/etc/ssl/certs/ca-certificates.crt".into(),
             build_env: BTreeMap::new(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 OR MIT
 //! Sockets of watched instances. In: state changes of every TCP socket, and every `listen` below the agent's cgroup. Out:
-//! in a ring, that an instance listens; in a map, how many connections to its port are open. The cgroup is read from the
+//! in a ring, that an instance listens; in a map, how many connections to its port are open, and for how long there were some. The cgroup is read from the
 //! socket: most changes happen in softirq, where there is no task to ask.
 #include "kernel.h"
 #include "weft_abi.h"
@@ -49,6 +49,22 @@ static __always_inline void listening(__u64 cgroup_id, __u32 port)
 	bpf_ringbuf_submit(record, 0);
 }
 
+/* The first of the open connections begins a stretch of work, the last one ends it. Another that comes on another
+ * processor in between has the time counted from one of the two. */
+static __always_inline void came(struct weft_watched *instance)
+{
+	if (__sync_fetch_and_add(&instance->open, 1) == 0)
+		instance->since_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void left(struct weft_watched *instance)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	if (__sync_fetch_and_add(&instance->open, -1) == 1 && now > instance->since_ns)
+		__sync_fetch_and_add(&instance->busy_ns, now - instance->since_ns);
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(socket_state, struct sock *sk, int before, int after)
 {
@@ -57,7 +73,7 @@ int BPF_PROG(socket_state, struct sock *sk, int before, int after)
 		struct weft_watched *instance = owner ? bpf_map_lookup_elem(&watched, owner) : 0;
 
 		if (instance && instance->open > 0)
-			__sync_fetch_and_add(&instance->open, -1);
+			left(instance);
 		if (owner)
 			bpf_sk_storage_delete(&counted, sk);
 		return 0;
@@ -71,7 +87,7 @@ int BPF_PROG(socket_state, struct sock *sk, int before, int after)
 	if (!instance || BPF_CORE_READ(sk, __sk_common.skc_num) != instance->port)
 		return 0;
 	if (bpf_sk_storage_get(&counted, sk, &cgroup_id, BPF_SK_STORAGE_GET_F_CREATE))
-		__sync_fetch_and_add(&instance->open, 1);
+		came(instance);
 	return 0;
 }
 

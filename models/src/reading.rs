@@ -1,13 +1,13 @@
 //! Everything that weft reads out of source before anyone runs it. In: files, and what of them is called first. Out: the
-//! code graph, what the code costs and what it will need, as one value to be kept, sent and asked. Refuses nothing: what cannot be read is a
-//! diagnostic of the graph.
+//! code graph, what the code costs and what it will need, as one value to be kept, sent and asked; once it has run, what
+//! its runs say it needs. Refuses nothing: what cannot be read is a diagnostic of the graph.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cost::{Complexity, Costs, assess};
 use crate::graph::code::{CodeGraph, Node, NodeId, NodeKind};
 use crate::graph::{Analysis, Bounds, SourceFile, analyse};
-use crate::profile::{CodeFacts, Forecast, MemoryBounds, Sizing, forecast};
+use crate::profile::{CodeFacts, Forecast, MemoryBounds, Run, Sizing, forecast};
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Reading {
     pub costs: Costs,
     /// What it will need.
     pub forecast: Forecast,
+    /// What that rests on, beside runs.
+    #[serde(default)]
+    pub facts: CodeFacts,
 }
 
 /// What of a program is called first.
@@ -35,8 +38,14 @@ impl Reading {
         let analysis = analyse(files, bounds);
         let entry = handler.and_then(|handler| node_of(&analysis.graph, handler));
         let costs = assess(&analysis, entry);
-        let forecast = forecast(&facts(&analysis, &costs), &[], &Sizing::shipped());
-        Self { graph: analysis.graph, costs, forecast }
+        let facts = facts(&analysis, &costs);
+        let forecast = forecast(&facts, &[], &Sizing::shipped());
+        Self { graph: analysis.graph, costs, forecast, facts }
+    }
+
+    /// What the code will need, now that it has run: these runs in the order of their ends, of any of its versions.
+    pub fn after(&self, runs: &[Run]) -> Forecast {
+        forecast(&self.facts, runs, &Sizing::shipped())
     }
 
     /// How many functions there are.
@@ -82,5 +91,18 @@ mod tests {
         assert_eq!(name(&with).as_deref(), Some("app.handler"));
         assert_eq!(name(&without).as_deref(), Some("app.other"));
         assert!(with.costs.entry.time < without.costs.entry.time, "{:?}", with.costs.entry);
+    }
+
+    #[test]
+    fn once_it_has_run_its_runs_say_what_it_needs() {
+        let files = [SourceFile::new("app.py", "def handler(event):\n    return 'one'\n")];
+        let reading = Reading::of(&files, None, &Bounds::default());
+        let run =
+            |mib: u64| Run { cpu_us: 500, wall_us: 1_000, memory_peak_bytes: mib << 20, ..Run::default() };
+        let after = reading.after(&[run(200), run(210), run(205)]);
+        assert_eq!((reading.forecast.runs, after.runs), (0, 3));
+        assert!((210..400).contains(&after.memory_limit_mib()), "{after:?}");
+        assert!(reading.forecast.memory_limit_mib() < 210, "{:?}", reading.forecast);
+        assert_eq!(reading.after(&[]), reading.forecast);
     }
 }

@@ -178,6 +178,50 @@ fn functions_that_weft_deploys_listen_before_their_first_request_and_are_told_th
 }
 
 #[test]
+fn limits_that_were_forecast_follow_what_the_runs_took() -> Result<()> {
+    let folder = Folder::new("weft-light")?;
+    let code = "def handler(event):\n    return sum(range(200_000))\n";
+    let light = folder.0.join("light");
+    fs::create_dir_all(&light)?;
+    fs::write(light.join("app.py"), code)?;
+    let path = light.to_str().context("a path in UTF-8")?;
+    let often = Duration::from_secs(1);
+    let mut agent = Agent::builder("light").keep_alive(Duration::from_secs(300)).resize(often).start()?;
+    let said = agent.weft(&["deploy", path])?;
+    let address: SocketAddr = said.trim_end().rsplit(' ').next().context("an address")?.parse()?;
+    let profile = |agent: &Agent| -> Result<Value> {
+        let text = agent.weft(&["profile", "light", "-o", "json"])?;
+        Ok(serde_json::from_str::<Value>(&text)?["segments"][0].clone())
+    };
+    let limit_mib = |of: &Value| of["memory_limit_bytes"].as_u64().map(|bytes| bytes >> 20);
+    let before = profile(&agent)?;
+    assert_eq!((limit_mib(&before), &before["need"]["runs"]), (Some(128), &0.into()), "{before}");
+    let caller = agent.caller()?;
+    let asked = || {
+        let reply = caller.send(&Request::get(address, "/").patience(PATIENCE));
+        assert_eq!(reply.expect("an answer").status, 200, "while its limits change, too");
+        profile(&agent).is_ok_and(|now| limit_mib(&now).is_some_and(|mib| mib < 100))
+    };
+    wait_for("the limit to follow the runs", PATIENCE, asked)?;
+    let after = profile(&agent)?;
+    let need = &after["need"];
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    assert!(number(&need["runs"]) >= 3.0 && number(&need["memory_mib"]["low"]) > 5.0, "{after}");
+    // It computes from the request to the answer.
+    assert!(number(&need["vcpu"]["low"]) > 0.1, "{after}");
+    agent.restart()?;
+    assert_eq!(limit_mib(&profile(&agent)?), limit_mib(&after), "the next agent knows what it needs");
+    // What came last may still have been on its way to the disk.
+    let kept = number(&profile(&agent)?["need"]["runs"]);
+    assert!(kept >= 3.0, "{kept} runs are kept");
+    fs::write(light.join("app.py"), code.replace("200_000", "200_001"))?;
+    agent.weft(&["deploy", path])?;
+    let next = profile(&agent)?;
+    assert!(limit_mib(&next).is_some_and(|mib| mib < 100), "runs of the former version count: {next}");
+    agent.stop()
+}
+
+#[test]
 fn a_function_that_dies_of_a_memory_limit_that_was_forecast_gets_more_at_once() -> Result<()> {
     let folder = Folder::new("weft-hungry")?;
     let code = "held = b'x' * (180 << 20)\ndef handler(event):\n    more = b'y' * (int(event['query'].get('mib', '0')) << 20)\n    return len(more) >> 20\n";

@@ -69,7 +69,7 @@ enum Command {
         #[arg(long)]
         explain: bool,
     },
-    /// Show the syscalls of a segment, or a line for each
+    /// Show what a segment needs and its syscalls, or a line for each
     Profile {
         /// The segment
         segment: Option<String>,

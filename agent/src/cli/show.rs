@@ -141,6 +141,7 @@ pub(super) fn profile(reply: &v1::ProfileReply, whole: bool) -> String {
     }
     let mut text = table.text();
     if whole {
+        text += &reply.segments.iter().map(needs).collect::<String>();
         let mut calls = Table::new(&["syscall", ">count"]);
         for call in reply.segments.iter().flat_map(|segment| &segment.syscalls) {
             calls.row([call.name.clone(), call.count.to_string()]);
@@ -148,6 +149,42 @@ pub(super) fn profile(reply: &v1::ProfileReply, whole: bool) -> String {
         text += &format!("\n{}", calls.text());
     }
     text
+}
+
+/// What a segment's code will need, and what it is given.
+fn needs(segment: &v1::SegmentProfile) -> String {
+    let limits = format!(
+        "limits {} MiB, {} cores for each instance\n",
+        segment.memory_limit_bytes >> 20,
+        segment.cpu_limit
+    );
+    let Some(need) = &segment.need else { return format!("\n{limits}") };
+    let mut table = Table::new(&["need", ">ordinarily", ">to plan with", ">at most"]);
+    let rows = [
+        ("cores", &need.vcpu),
+        ("memory, MiB", &need.memory_mib),
+        ("storage, MiB/s", &need.storage_mib_per_s),
+        ("network, Mbit/s", &need.network_mbit_per_s),
+    ];
+    for (name, interval) in rows {
+        let v1::Interval { low, target, high } = interval.unwrap_or_default();
+        table.row(
+            [name.to_owned()].into_iter().chain([low, target, high].map(|number| format!("{number:.2}"))),
+        );
+    }
+    let basis = match need.runs {
+        0 => "its source".to_owned(),
+        1 => "its source and 1 run".to_owned(),
+        runs => format!("its source and {runs} runs"),
+    };
+    let why: String = need.reason.iter().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "\nprofile {} by {basis} (confidence {:.2}), storage: {}\n{why}{}{limits}",
+        need.profile,
+        need.confidence,
+        need.storage,
+        table.text()
+    )
 }
 
 pub(super) fn probe(output: Output) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
 use tonic::{Request, Response, Status, Streaming};
+use weft_models::profile::{Forecast, Interval, StorageType};
 
 use super::v1;
 use crate::capture::Containers;
@@ -120,18 +121,45 @@ impl Control {
         }
     }
 
-    fn profile_of(&self, index: usize) -> v1::SegmentProfile {
+    async fn profile_of(&self, index: usize) -> v1::SegmentProfile {
         let counts = self.containers.profile(index);
         let shares = self.containers.shares(index);
         let share = |part: fn(weft_models::SyscallShares) -> f32| shares.map(part).map_or(0.0, f64::from);
+        let segment = self.segments.get(index);
         v1::SegmentProfile {
-            segment: self.name(index),
+            segment: segment.name.clone(),
+            memory_limit_bytes: segment.limits.memory.0,
+            cpu_limit: segment.limits.cpu,
+            need: self.deployer.forecast(&segment.name).await.map(need),
             calls: counts.iter().map(|(_, count)| count).sum(),
             io: share(|shares| shares.io),
             cpu: share(|shares| shares.cpu),
             network: share(|shares| shares.network),
             syscalls: counts.into_iter().map(|(name, count)| v1::SyscallCount { name, count }).collect(),
         }
+    }
+}
+
+fn need(forecast: Forecast) -> v1::Need {
+    let interval = |one: Interval| {
+        let [low, target, high] = [one.low, one.target, one.high].map(f64::from);
+        Some(v1::Interval { low, target, high })
+    };
+    let storage = match forecast.storage {
+        StorageType::None => "none",
+        StorageType::Standard => "standard",
+        StorageType::Ssd => "ssd",
+    };
+    v1::Need {
+        profile: forecast.name,
+        confidence: f64::from(forecast.confidence),
+        runs: forecast.runs as u64,
+        vcpu: interval(forecast.vcpu),
+        memory_mib: interval(forecast.memory_mib),
+        storage: storage.into(),
+        storage_mib_per_s: interval(forecast.storage_mib_per_s),
+        network_mbit_per_s: interval(forecast.network_mbit_per_s),
+        reason: forecast.reason,
     }
 }
 
@@ -226,7 +254,10 @@ impl v1::weft_server::Weft for Control {
                 "there is no segment `{wanted}`; this agent serves: {known}"
             )));
         }
-        let profiles = segments.into_iter().map(|(index, _)| self.profile_of(index)).collect();
+        let mut profiles = Vec::with_capacity(segments.len());
+        for (index, _) in segments {
+            profiles.push(self.profile_of(index).await);
+        }
         Ok(Response::new(v1::ProfileReply { segments: profiles }))
     }
 

@@ -1,5 +1,5 @@
-//! What was read of the code that is served. In: a segment, the digests of its files, what was read of them. Out: the same,
-//! by segment or by the files. One transaction keeps an upload whole or not at all: a version takes the place of its
+//! What is known of the code that is served. In: a segment, the digests of its files, what was read of them, and its runs.
+//! Out: the same, by segment or by the files. One transaction keeps an upload whole or not at all: a version takes the place of its
 //! predecessor, and what no segment is made of any more goes. Refuses what is larger than [`READING_BYTES_MAX`].
 //!
 //! Files that were read before are not read again: the digest of all of them names what was read.
@@ -10,6 +10,7 @@ use redb::{
     Database, MultimapTableDefinition, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 use sha2::{Digest, Sha256};
+use weft_models::profile::{CodeFacts, RUNS_MAX, Run};
 use weft_models::reading::Reading;
 
 use super::reading::Source;
@@ -20,6 +21,10 @@ const UPLOADS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("uploads"
 const READINGS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("readings");
 /// By the digest of one file: the segments that have it.
 const FILES: MultimapTableDefinition<'_, &[u8], &str> = MultimapTableDefinition::new("files");
+/// By segment: what of its source its needs follow from.
+const FACTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("facts");
+/// By segment: what its latest runs took, whichever version they were of.
+const RUNS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("runs");
 /// Bytes of one reading.
 pub const READING_BYTES_MAX: usize = 64 << 20;
 
@@ -99,6 +104,7 @@ impl Graphs {
     ) -> Result<(), GraphsError> {
         // Texts, numbers and lists can always be written as JSON.
         let bytes = serde_json::to_vec(reading).unwrap_or_default();
+        let facts = serde_json::to_vec(&reading.facts).unwrap_or_default();
         if bytes.len() > READING_BYTES_MAX {
             return Err(GraphsError::TooLarge { segment: segment.into(), bytes: bytes.len() });
         }
@@ -110,6 +116,7 @@ impl Graphs {
             let upload: Vec<u8> = program.iter().copied().chain(files).collect();
             transaction.open_table(UPLOADS)?.insert(segment, &upload[..])?;
             transaction.open_table(READINGS)?.insert(&program[..], &bytes[..])?;
+            transaction.open_table(FACTS)?.insert(segment, &facts[..])?;
             let mut by_file = transaction.open_multimap_table(FILES)?;
             for source in sources {
                 by_file.insert(&source.digest[..], segment)?;
@@ -145,6 +152,48 @@ impl Graphs {
             done: "read back",
             source: source.into(),
         })
+    }
+
+    /// Keeps what the runs of segments took, in the place of what was kept of them.
+    ///
+    /// # Errors
+    /// [`GraphsError::Access`]; what was kept before is kept still.
+    pub fn put_runs(&self, runs: &[(String, Vec<Run>)]) -> Result<(), GraphsError> {
+        let write = || -> Result<(), redb::Error> {
+            let transaction = self.0.begin_write()?;
+            let mut table = transaction.open_table(RUNS)?;
+            for (segment, runs) in runs {
+                let runs = &runs[runs.len().saturating_sub(RUNS_MAX)..];
+                // Numbers can always be written as JSON.
+                table.insert(segment.as_str(), &serde_json::to_vec(runs).unwrap_or_default()[..])?;
+            }
+            drop(table);
+            Ok(transaction.commit()?)
+        };
+        let segment = || runs.first().map_or_else(String::new, |(segment, _)| segment.clone());
+        write().map_err(|source| GraphsError::Access {
+            segment: segment(),
+            done: "kept",
+            source: source.into(),
+        })
+    }
+
+    /// What of a segment's source its needs follow from; `None` if nothing is kept of it, or in other words.
+    pub fn facts_of(&self, segment: &str) -> Option<CodeFacts> {
+        let transaction = self.0.begin_read().ok()?;
+        let facts = transaction.open_table(FACTS).ok()?;
+        serde_json::from_slice(facts.get(segment).ok()??.value()).ok()
+    }
+
+    /// What the latest runs of a segment took, the oldest first; none if they were written in other words.
+    pub fn runs_of(&self, segment: &str) -> Vec<Run> {
+        let read = || {
+            let transaction = self.0.begin_read().ok()?;
+            let table = transaction.open_table(RUNS).ok()?;
+            let runs = table.get(segment).ok()??;
+            serde_json::from_slice(runs.value()).ok()
+        };
+        read().unwrap_or_default()
     }
 
     /// What was read of the same files before; `None` if they were not, or in other words.
@@ -231,6 +280,7 @@ mod tests {
         assert_eq!(graphs.with_file(&one.digest).unwrap(), ["cart", "pay"]);
         graphs.put("cart", std::slice::from_ref(&two), "app.py:handler", &reading(TWO)).unwrap();
         assert_eq!(kept(&graphs, "cart"), Some(reading(TWO)));
+        assert_eq!(graphs.facts_of("cart"), Some(reading(TWO).facts));
         assert_eq!(kept(&graphs, "pay"), Some(reading(ONE)));
         assert_eq!(graphs.with_file(&one.digest).unwrap(), ["pay"]);
         assert_eq!(graphs.of_program(std::slice::from_ref(&one), "app.py:handler"), Some(reading(ONE)));
@@ -250,6 +300,18 @@ mod tests {
         std::fs::write(folder.path().join("code.redb"), "no database").unwrap();
         let error = Graphs::open(folder.path()).unwrap_err().to_string();
         assert!(error.contains("code.redb") && error.contains("move the file away"), "{error}");
+    }
+
+    #[test]
+    fn the_latest_runs_of_a_segment_are_kept_beside_what_was_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let graphs = Graphs::open(folder.path()).unwrap();
+        assert_eq!(graphs.runs_of("cart"), []);
+        let run = |cpu_us| Run { cpu_us, wall_us: 1, memory_peak_bytes: 1, ..Run::default() };
+        let runs: Vec<_> = (0..RUNS_MAX as u64 + 3).map(run).collect();
+        graphs.put_runs(&[("cart".into(), runs.clone()), ("pay".into(), vec![run(7)])]).unwrap();
+        assert_eq!(graphs.runs_of("cart"), runs[3..]);
+        assert_eq!(graphs.runs_of("pay"), [run(7)]);
     }
 
     #[test]

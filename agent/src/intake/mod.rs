@@ -26,6 +26,7 @@ mod egress;
 mod error;
 pub mod folder;
 pub mod graphs;
+mod history;
 mod image;
 pub mod inbox;
 mod layer;
@@ -176,9 +177,9 @@ pub struct Built {
     /// How long it took from nothing to listening.
     pub start: Duration,
     /// The files of its source.
-    pub sources: Vec<Source>,
+    pub sources: Arc<[Source]>,
     /// What was read of them.
-    pub reading: Reading,
+    pub reading: Arc<Reading>,
     /// Its files, while this is held.
     pub tree: Tree,
     _stage: Stage,
@@ -222,7 +223,7 @@ impl Intake {
     }
 
     /// What was read of code that is served.
-    pub fn graphs(&self) -> &Graphs {
+    pub fn graphs(&self) -> &Arc<Graphs> {
         &self.graphs
     }
 
@@ -283,7 +284,7 @@ impl Intake {
         match tried {
             Ok(start) => {
                 let recipe = trial::recipe(&project, &image);
-                let (sources, reading) = code_read;
+                let (sources, reading) = (code_read.0.into(), Arc::new(code_read.1));
                 let tree = code.0;
                 Ok(Built { project, image, imported, recipe, start, sources, reading, tree, _stage: stage })
             }

@@ -25,7 +25,8 @@ pub struct Source {
     pub digest: [u8; 32],
 }
 
-/// Reads all source of an upload as one program, if it was not read before.
+/// Reads all source of an upload as one program, if it was not read before. What it will need follows from the runs of its
+/// former versions, if there were any.
 ///
 /// # Errors
 /// What the system said of its files.
@@ -48,7 +49,8 @@ pub(super) fn read(tree: &Tree, project: &Project, graphs: &Graphs) -> io::Resul
         files.push(SourceFile::new(path, content));
     }
     let before = graphs.of_program(&sources, &project.handler);
-    let reading = before.unwrap_or_else(|| Reading::of(&files, handler(project).as_ref(), &bounds));
+    let mut reading = before.unwrap_or_else(|| Reading::of(&files, handler(project).as_ref(), &bounds));
+    reading.forecast = reading.after(&graphs.runs_of(&project.name));
     Ok((sources, reading))
 }
 

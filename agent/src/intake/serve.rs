@@ -5,10 +5,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use weft_models::profile::Forecast;
 
+use super::history::History;
 use super::inbox::Received;
 use super::{Built, Intake, Step, Upload, sizing};
 use crate::clock::Clock;
@@ -19,10 +23,13 @@ use crate::runtime::ImageRef;
 use crate::runtime::containerd::Imported;
 use crate::segments::{Segments, Served};
 use crate::weave::driver::{self, Deploy};
+use crate::weave::runs::Measured;
 use crate::{learn, metrics};
 
 /// The port of an address that weft chooses.
 const PORT: u16 = 80;
+/// How often new runs are written down.
+const SAVE: Duration = Duration::from_secs(5);
 
 /// What serves a segment, beside the weaver.
 pub struct Parts {
@@ -52,6 +59,7 @@ pub struct Deployer {
     activators: Mutex<Vec<AbortHandle>>,
     /// Addresses are given one at a time.
     choosing: tokio::sync::Mutex<()>,
+    history: Arc<History>,
 }
 
 impl Drop for Deployer {
@@ -64,7 +72,8 @@ impl Drop for Deployer {
 impl Deployer {
     /// Serves nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, activators: Mutex::default(), choosing: tokio::sync::Mutex::default() }
+        let history = Arc::new(History::new(parts.intake.graphs().clone()));
+        Self { parts, activators: Mutex::default(), choosing: tokio::sync::Mutex::default(), history }
     }
 
     /// What takes uploads.
@@ -139,7 +148,7 @@ impl Deployer {
             start_timeout: project.start_timeout,
         };
         self.serve(segment).await?;
-        self.remember(built);
+        self.remember(built).await;
         if let Some(former) = former.filter(|former| former.image != built.image.as_str()) {
             self.discard(&ImageRef::new(former.image.clone())).await;
         }
@@ -148,12 +157,17 @@ impl Deployer {
     }
 
     /// Keeps what was read of a version that is served. It serves all the same if that cannot be kept.
-    fn remember(&self, built: &Built) {
-        let Built { project, sources, reading, .. } = built;
-        if let Err(error) = self.parts.intake.graphs().put(&project.name, sources, &project.handler, reading)
-        {
-            tracing::warn!(segment = project.name, %error, "`weft code` cannot be asked for it");
-        }
+    async fn remember(&self, built: &Built) {
+        let (graphs, project) = (self.parts.intake.graphs().clone(), built.project.clone());
+        let (sources, reading) = (built.sources.clone(), built.reading.clone());
+        let put = move || {
+            let put = graphs.put(&project.name, &sources, &project.handler, &reading);
+            if let Err(error) = put {
+                tracing::warn!(segment = project.name, %error, "`weft code` cannot be asked for it");
+            }
+        };
+        // It panics no more than the database does.
+        let _ = spawn_blocking(put).await;
     }
 
     /// The version that was uploaded before.
@@ -224,11 +238,66 @@ impl Deployer {
                 continue;
             }
             let (name, mib) = (segment.name.clone(), segment.limits.memory.0 >> 20);
+            self.history.raised(&name, self.parts.clock.now_ms());
             match self.replace(index, Arc::new(segment), served.activator).await {
                 Ok(()) => tracing::info!(segment = name, mib, "its instance died of memory; it has more now"),
                 Err(cause) => {
                     tracing::warn!(segment = name, cause, "its instance died of memory, and gets no more")
                 }
+            }
+        }
+    }
+
+    /// Remembers runs, and has limits that are forecasts follow them now and then, until the inbox closes.
+    pub async fn follow(self: Arc<Self>, mut measured: mpsc::Receiver<Measured>) {
+        let (mut tick, mut judged) = (interval(SAVE.min(self.parts.config.intake.resize)), Instant::now());
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                one = measured.recv() => match one {
+                    Some(Measured { segment, run }) => {
+                        self.history.add(&self.parts.segments.name(segment), run);
+                    }
+                    None => return,
+                },
+                _ = tick.tick() => {
+                    let history = self.history.clone();
+                    if let Ok(Err(error)) = spawn_blocking(move || history.save()).await {
+                        tracing::warn!(%error, "runs are not written down; that is tried again");
+                    }
+                    if judged.elapsed() >= self.parts.config.intake.resize {
+                        self.resize().await;
+                        judged = Instant::now();
+                    }
+                }
+            }
+        }
+    }
+
+    /// What uploaded code will need by its source and its runs; `None` for other segments.
+    pub async fn forecast(&self, segment: &str) -> Option<Forecast> {
+        let (history, segment) = (self.history.clone(), segment.to_owned());
+        spawn_blocking(move || history.forecast(&segment)).await.ok().flatten()
+    }
+
+    async fn resize(&self) {
+        let all = self.parts.segments.all();
+        for (index, served) in all.iter().enumerate().filter(|(_, served)| served.live) {
+            let Served { segment, activator, .. } = served;
+            if !segment.sized || !self.history.is_unjudged(&segment.name) {
+                continue;
+            }
+            let Some(forecast) = self.forecast(&segment.name).await else { continue };
+            let raised = self.history.raised_at_ms(&segment.name);
+            let now_ms = self.parts.clock.now_ms();
+            let Some(limits) = sizing::after_runs(segment.limits, &forecast, raised, now_ms) else {
+                continue;
+            };
+            let next = Segment { limits, ..(**segment).clone() };
+            let (name, mib, cores, runs) = (&segment.name, limits.memory.0 >> 20, limits.cpu, forecast.runs);
+            match self.replace(index, Arc::new(next), *activator).await {
+                Ok(()) => tracing::info!(segment = name, mib, cores, runs, "its limits follow its runs"),
+                Err(cause) => tracing::warn!(segment = name, cause, "its limits stay as they are"),
             }
         }
     }
@@ -248,7 +317,9 @@ impl Deployer {
         if self.parts.config.segment(&segment.name).is_some() {
             return Ok(());
         }
-        keep(&self.parts.config.agent.state, &segment).map_err(|error| {
+        let state = self.parts.config.agent.state.clone();
+        let kept = spawn_blocking(move || keep(&state, &segment)).await.map_err(std::io::Error::other);
+        kept.flatten().map_err(|error| {
             format!("it is served, and is not written down for the next start of the agent: {error}")
         })
     }

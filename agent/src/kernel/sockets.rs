@@ -1,8 +1,10 @@
 //! Sockets of instances. In: which cgroups to watch. Out: who began to listen, how many connections are open.
 
 use std::fs::File;
+use std::mem::offset_of;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
@@ -59,6 +61,8 @@ pub struct Connected {
     pub open: u32,
     /// Whether a socket has listened on it.
     pub listens: bool,
+    /// For how long connections have been open so far.
+    pub busy: Duration,
 }
 
 /// Open connections of watched cgroups.
@@ -89,8 +93,21 @@ impl Connections {
         let word = |at: usize| {
             value.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, i32::from_ne_bytes)
         };
-        Connected { open: word(4).max(0) as u32, listens: word(8) != 0 }
+        let long = |at: usize| {
+            value.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
+        };
+        let open = word(offset_of!(Watched, open)).max(0) as u32;
+        let (busy, since) = (long(offset_of!(Watched, busy_ns)), long(offset_of!(Watched, since_ns)));
+        let now = if open > 0 { monotonic_ns().saturating_sub(since) } else { 0 };
+        let listens = word(offset_of!(Watched, listens)) != 0;
+        Connected { open, listens, busy: Duration::from_nanos(busy.saturating_add(now)) }
     }
+}
+
+/// The clock of `bpf_ktime_get_ns`.
+fn monotonic_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// Loads the programs and attaches them: they do nothing for cgroups that are not watched.

@@ -10,8 +10,10 @@ use std::path::{Component, Path, PathBuf};
 
 mod make;
 mod remains;
+mod spent;
 
 pub use make::Limits;
+pub use spent::Spent;
 
 /// A cgroup, named for BPF programs and for the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +88,7 @@ pub struct CgroupTree {
     home: Option<PathBuf>,
     memory_v1: Option<Mount>,
     cpuacct_v1: Option<Mount>,
+    blkio_v1: Option<Mount>,
 }
 
 /// One mounted tree.
@@ -117,7 +120,7 @@ impl CgroupTree {
     }
 
     fn from_mountinfo(text: &str) -> Result<Self, CgroupError> {
-        let (mut unified, mut memory_v1, mut cpuacct_v1) = (None, None, None);
+        let (mut unified, mut memory_v1, mut cpuacct_v1, mut blkio_v1) = (None, None, None, None);
         let mut points = Vec::new();
         for line in text.lines() {
             // "36 25 0:31 ROOT POINT options… - TYPE SOURCE SUPER_OPTIONS"
@@ -141,12 +144,15 @@ impl CgroupTree {
                     if cpuacct_v1.is_none() && has("cpuacct") {
                         cpuacct_v1 = mount();
                     }
+                    if blkio_v1.is_none() && has("blkio") {
+                        blkio_v1 = mount();
+                    }
                 }
                 _ => {}
             }
         }
         let unified = unified.ok_or(CgroupError::NoUnifiedTree)?;
-        Ok(Self { unified, points, home: None, memory_v1, cpuacct_v1 })
+        Ok(Self { unified, points, home: None, memory_v1, cpuacct_v1, blkio_v1 })
     }
 
     /// Where a cgroup is below the mount point, given what the kernel calls it. In a cgroup namespace that is told from

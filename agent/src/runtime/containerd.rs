@@ -39,7 +39,7 @@ use self::laps::Clock;
 use self::shim::Shims;
 use super::{
     Adopted, Cgroup, CgroupTree, Created, ImageInfo, ImageRef, InstanceId, InstanceSpec, InstanceState,
-    Phase, Runtime, RuntimeError, RuntimeEvent, Usage,
+    Phase, Runtime, RuntimeError, RuntimeEvent, Spent, Usage,
 };
 use crate::clock::timed;
 
@@ -458,6 +458,10 @@ impl Runtime for Containerd {
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError> {
         let subject = cgroup.path.display().to_string();
         self.cgroups.usage(cgroup).map_err(|source| RuntimeError::Cgroup { subject, source })
+    }
+
+    fn spent(&self, cgroup: &Cgroup) -> Option<Spent> {
+        self.cgroups.spent(cgroup).ok()
     }
 
     fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {

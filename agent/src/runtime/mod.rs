@@ -20,7 +20,7 @@ pub mod containerd;
 pub mod qemu;
 pub mod runtimes;
 
-pub use cgroup::{Cgroup, CgroupTree, Usage};
+pub use cgroup::{Cgroup, CgroupTree, Spent, Usage};
 pub use runtimes::Runtimes;
 
 pub use crate::config::Confinement;
@@ -92,6 +92,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// # Errors
     /// [`RuntimeError::Cgroup`] when it is gone or no memory controller covers it.
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError>;
+
+    /// What all processes of a cgroup have spent, where the kernel counts it.
+    fn spent(&self, _cgroup: &Cgroup) -> Option<Spent> {
+        None
+    }
 
     /// Whether the kernel has killed for memory in a cgroup. Its own word: the runtime's may come after the exit.
     fn ran_out_of_memory(&self, _cgroup: &Cgroup) -> bool {

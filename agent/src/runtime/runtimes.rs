@@ -8,7 +8,7 @@ use super::containerd::{self, Containerd};
 use super::qemu::{self, Qemu};
 use super::{
     Adopted, Cgroup, Created, EVENT_QUEUE_MAX, ImageInfo, ImageRef, InstanceId, InstanceSpec, Runtime,
-    RuntimeError, RuntimeEvent, Usage,
+    RuntimeError, RuntimeEvent, Spent, Usage,
 };
 
 /// Both runtimes of a node.
@@ -82,6 +82,10 @@ impl Runtime for Runtimes {
 
     fn usage(&self, cgroup: &Cgroup) -> Result<Usage, RuntimeError> {
         self.containers.usage(cgroup)
+    }
+
+    fn spent(&self, cgroup: &Cgroup) -> Option<Spent> {
+        self.containers.spent(cgroup)
     }
 
     fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {

@@ -86,6 +86,12 @@ impl Weaver {
         self.actions.push(Action::Deployed { segment, verdict: Ok(()) });
     }
 
+    /// The segment of an instance that is of the version that is served.
+    pub(super) fn segment_as_served(&self, number: u64) -> Option<usize> {
+        let instance = self.instances.get(&number)?;
+        (instance.version == self.deployments.version(instance.segment)).then_some(instance.segment)
+    }
+
     /// If a version waited for this instance, it is not served. Says whether one did.
     pub(super) fn give_up_version(&mut self, number: u64, cause: &str) -> bool {
         let Some((segment, _)) = self.take_candidate(number) else { return false };

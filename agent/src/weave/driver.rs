@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::make::{Unmade, clear, make, watch};
 use super::network::Network;
+use super::runs::{Counts, Measured, Runs, network_bytes};
 use super::{
     Action, Admission, Input, Instance, InstanceState, Note, Reading, Refusal, SegmentRules, Version, Weaver,
     inherited,
@@ -109,6 +110,8 @@ pub struct Tools<R> {
     pub learn: mpsc::Sender<learn::Message>,
     /// Where segments are told whose instance died of memory, with the limit that they had.
     pub starved: mpsc::Sender<(usize, u64)>,
+    /// Where runs of uploaded code go.
+    pub measured: mpsc::Sender<Measured>,
     /// The time.
     pub clock: Clock,
     /// Whether it is known what stands from before: until then an address might be given twice.
@@ -128,6 +131,7 @@ pub struct Driver<R> {
     next_waiter: u64,
     deploys: HashMap<usize, Deploy>,
     standing: HashMap<u64, Standing>,
+    runs: Runs,
     /// Cgroups and ports that listened before the creation was reported.
     early: HashMap<(u64, u16), Instant>,
     drained: Vec<oneshot::Sender<()>>,
@@ -176,7 +180,9 @@ impl<R: Runtime> Driver<R> {
     /// A driver for `weaver`, and where to send it messages.
     pub fn new(weaver: Weaver, tools: Tools<R>, inbox: mpsc::Receiver<Message>) -> Self {
         let (created, created_inbox) = mpsc::channel(64);
+        let runs = Runs::new(tools.measured.clone());
         Self {
+            runs,
             weaver,
             tools: Arc::new(tools),
             inbox,
@@ -378,6 +384,7 @@ impl<R: Runtime> Driver<R> {
             self.tools.containers.vanished(cgroup.id);
             self.tools.connections.unwatch(cgroup.id);
         }
+        self.runs.gone(instance);
         self.reports.spawn(async move {
             let _made = making.lock().await;
             for pause in REMOVE_RETRY.into_iter().cycle() {
@@ -450,10 +457,9 @@ impl<R: Runtime> Driver<R> {
                 // Whatever else had the name, this process is the one that was watched from its beginning.
                 let is_it = |standing: &Standing| standing.name.as_str() == name && standing.pid == Some(pid);
                 let found = self.standing.iter().find(|(_, standing)| is_it(standing));
-                found
-                    .map(|(number, standing)| (*number, self.last_words(*number, standing, status, cause)))
-                    .into_iter()
-                    .collect()
+                let found = found.map(|(number, standing)| (*number, standing.cgroup.clone()));
+                let told = |(number, cgroup)| (number, self.last_words(number, cgroup, status, cause));
+                found.map(told).into_iter().collect()
             }
             Ending::Any => {
                 let dead = |standing: &Standing| {
@@ -469,13 +475,16 @@ impl<R: Runtime> Driver<R> {
         }
     }
 
-    fn last_words(&self, number: u64, standing: &Standing, status: u32, cause: ExitCause) -> String {
-        let killed = |cgroup: &Cgroup| self.tools.runtime.ran_out_of_memory(cgroup);
-        let memory = cause == ExitCause::OutOfMemory || standing.cgroup.as_ref().is_some_and(killed);
-        if let (true, Some(instance)) = (memory, self.weaver.instances.get(&number)) {
+    fn last_words(&mut self, number: u64, cgroup: Option<Cgroup>, status: u32, cause: ExitCause) -> String {
+        let killed = |cgroup: Cgroup| self.tools.runtime.ran_out_of_memory(&cgroup);
+        let memory = cause == ExitCause::OutOfMemory || cgroup.is_some_and(killed);
+        if memory && let Some(segment) = self.weaver.segment_as_served(number) {
             // When many die at once, those that are told of are enough.
-            let limit = self.weaver.rules.segments[instance.segment].memory_bytes;
-            let _ = self.tools.starved.try_send((instance.segment, limit));
+            let limit = self.weaver.rules.segments[segment].memory_bytes;
+            let _ = self.tools.starved.try_send((segment, limit));
+            if Runs::counts(&self.tools.segments.get(segment)) {
+                self.runs.starved(segment, limit);
+            }
         }
         let why = if memory { " after it ran out of memory" } else { "" };
         format!("its program ended with status {status}{why}")
@@ -501,6 +510,17 @@ impl<R: Runtime> Driver<R> {
             }
             let open = self.tools.runtime.open_connections(cgroup).unwrap_or(connected.open);
             let open = open.max(standing.inherited);
+            if let (true, true, Some(pid)) = (slow, of_weaver.is_open(), standing.pid)
+                && Runs::counts(&self.tools.segments.get(of_weaver.segment))
+            {
+                let (segment, uses, tools) = (of_weaver.segment, of_weaver.uses, &self.tools);
+                self.runs.look((instance, segment), (uses, open), || {
+                    let spent = tools.runtime.spent(cgroup)?;
+                    let network_bytes = network_bytes(pid);
+                    let counts = Counts { spent, network_bytes, busy: connected.busy, uses };
+                    Some((counts, tools.containers.shares(segment)))
+                });
+            }
             let known = of_weaver.memory_bytes;
             let memory_bytes = if known == 0 || slow {
                 self.tools.runtime.usage(cgroup).map_or(known, |usage| usage.memory_bytes)

@@ -25,6 +25,7 @@ mod make;
 pub mod network;
 mod plan;
 mod routes;
+pub mod runs;
 mod trouble;
 mod weaver;
 

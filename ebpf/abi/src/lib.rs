@@ -177,6 +177,10 @@ pub struct Watched {
     pub listens: u32,
     /// Zero.
     pub pad: u32,
+    /// Nanoseconds for which connections were open, up to when the last of them ended.
+    pub busy_ns: u64,
+    /// When the first of those that are open now came, monotonic.
+    pub since_ns: u64,
 }
 
 const _: () = {
@@ -188,5 +192,5 @@ const _: () = {
     assert!(size_of::<RouteKey>() == 32);
     assert!(size_of::<Route>() == 8 + 16 * 24);
     assert!(size_of::<Listening>() == 24);
-    assert!(size_of::<Watched>() == 16);
+    assert!(size_of::<Watched>() == 32);
 };

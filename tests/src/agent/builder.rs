@@ -24,6 +24,7 @@ pub struct Builder {
     budget: Budget,
     prefix: u8,
     drain: Option<Duration>,
+    resize: Option<Duration>,
     neighbour: Option<Neighbour>,
     guests: Option<Kernel>,
     uploads: Option<Uploads>,
@@ -179,6 +180,7 @@ impl Builder {
             budget: Budget { memory_mib: 2048, cores: 2.0, instances: 32 },
             prefix: 24,
             drain: None,
+            resize: None,
             neighbour: None,
             guests: None,
             uploads: None,
@@ -226,6 +228,12 @@ impl Builder {
     /// Length of the instances' subnet's prefix, 24 to 29; 24 unless told otherwise.
     pub fn prefix(mut self, prefix: u8) -> Self {
         self.prefix = prefix;
+        self
+    }
+
+    /// How often limits that are forecasts follow the runs; its own default unless told otherwise.
+    pub fn resize(mut self, resize: Duration) -> Self {
+        self.resize = Some(resize);
         self
     }
 
@@ -364,7 +372,7 @@ impl Builder {
              [network]\nbridge = \"{}\"\nsubnet = \"{}/{}\"\n\n\
              [budget]\nmemory = \"{}MiB\"\ncpu = {:?}\ninstances = {}\n\n\
              [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n\n[intake]\ncache = {}\n\
-             addresses = \"{}/28\"\n\n",
+             addresses = \"{}/28\"\n{}\n",
             quoted(&place.directory().join("learned"))?,
             quoted(&place.socket())?,
             quoted(subtree.directory())?,
@@ -383,6 +391,7 @@ impl Builder {
             quoted(&self.cache.join("../intake-cache"))?,
             // The last addresses of the block that callers dial.
             Ipv4Addr::from_bits(place.dial_base().to_bits() + 240),
+            self.resize.map_or(String::new(), |resize| format!("resize = \"{}ms\"\n", resize.as_millis())),
         );
         if let Some(Uploads { address, access_key, secret_file }) = &self.uploads {
             let (key, file) = (serde_json::to_string(access_key)?, quoted(secret_file)?);
