@@ -177,6 +177,49 @@ fn functions_that_weft_deploys_listen_before_their_first_request_and_are_told_th
     agent.stop()
 }
 
+/// Both say whether something was there when they were asked, and load it then.
+const LATE_PYTHON: &str = "import sys
+def handler(event):
+    loaded = 'colorsys' in sys.modules
+    import colorsys
+    return 'loaded' if loaded else 'late'
+";
+const LATE_NODE: &str = "exports.handler = async () => {
+  const loaded = Object.keys(require.cache).some((file) => file.endsWith('/late.js'));
+  require('./late.js');
+  return loaded ? 'loaded' : 'late';
+};
+";
+
+#[test]
+fn what_a_handler_loads_only_when_it_is_asked_is_loaded_before_its_first_request() -> Result<()> {
+    let folder = Folder::new("weft-late")?;
+    let agent = Agent::builder("late").keep_alive(Duration::from_secs(300)).start()?;
+    let caller = agent.caller()?;
+    let files: [(&str, &[(&str, &str)]); 3] = [
+        ("python", &[("app.py", LATE_PYTHON)]),
+        ("node", &[("index.js", LATE_NODE), ("late.js", "")]),
+        // Being asked for nothing in particular ends it; it is served all the same.
+        (
+            "touchy",
+            &[(
+                "app.py",
+                "import os\ndef handler(event):\n    event['query'].get('a') or os._exit(3)\n    return 'loaded'\n",
+            )],
+        ),
+    ];
+    for (name, files) in files {
+        let code = folder.0.join(name);
+        fs::create_dir_all(&code)?;
+        files.iter().try_for_each(|(file, text)| fs::write(code.join(file), text))?;
+        let said = agent.weft(&["deploy", code.to_str().context("a path in UTF-8")?])?;
+        let address: SocketAddr = said.trim_end().rsplit(' ').next().context("an address")?.parse()?;
+        let reply = caller.send(&Request::get(address, "/?a=1").patience(PATIENCE))?;
+        assert_eq!((reply.status, reply.body.as_str()), (200, "loaded"), "{name}");
+    }
+    agent.stop()
+}
+
 #[test]
 fn limits_that_were_forecast_follow_what_the_runs_took() -> Result<()> {
     let folder = Folder::new("weft-light")?;

@@ -52,6 +52,7 @@ use self::libraries::Installer;
 use self::project::Project;
 use self::reading::Source;
 use self::tree::Tree;
+use self::trial::Tried;
 use weft_models::reading::Reading;
 
 use crate::config::Config;
@@ -176,6 +177,8 @@ pub struct Built {
     pub recipe: Recipe,
     /// How long it took from nothing to listening.
     pub start: Duration,
+    /// Modules that a request would have it load, and that its instances load before they listen.
+    pub loads: Vec<String>,
     /// The files of its source.
     pub sources: Arc<[Source]>,
     /// What was read of them.
@@ -282,11 +285,22 @@ impl Intake {
             }
         };
         match tried {
-            Ok(start) => {
+            Ok(Tried { start, loads }) => {
                 let recipe = trial::recipe(&project, &image);
                 let (sources, reading) = (code_read.0.into(), Arc::new(code_read.1));
                 let tree = code.0;
-                Ok(Built { project, image, imported, recipe, start, sources, reading, tree, _stage: stage })
+                Ok(Built {
+                    project,
+                    image,
+                    imported,
+                    recipe,
+                    start,
+                    loads,
+                    sources,
+                    reading,
+                    tree,
+                    _stage: stage,
+                })
             }
             Err(error) => {
                 self.take_back(&image, imported).await;
@@ -363,12 +377,7 @@ impl Intake {
         .await
     }
 
-    async fn try_out(
-        &self,
-        project: &Project,
-        image: &ImageRef,
-        stage: &Path,
-    ) -> Result<Duration, IntakeError> {
+    async fn try_out(&self, project: &Project, image: &ImageRef, stage: &Path) -> Result<Tried, IntakeError> {
         // Unpacks it as well.
         self.containerd.image(image).await?;
         let id = self.sandbox_id("trial");

@@ -2,6 +2,7 @@
 //! is served: an instance of it listens, its address leads there, and the next start of the agent knows it. Refuses a name
 //! or an address that the configuration has, and leaves the former version serving whatever fails.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -144,7 +145,7 @@ impl Deployer {
             limits: project.limits,
             snapshots: project.snapshots,
             sized: !project.limits_stated,
-            env: std::collections::BTreeMap::new(),
+            env: loads(&built.loads),
             start_timeout: project.start_timeout,
         };
         self.serve(segment).await?;
@@ -347,6 +348,12 @@ impl Deployer {
         self.parts.segments.put(index, Served { activator: Some(address), ..known });
         Ok(Some(address))
     }
+}
+
+/// What tells an instance to load modules before it listens.
+fn loads(names: &[String]) -> BTreeMap<String, String> {
+    let one = (!names.is_empty()).then(|| ("WEFT_LOADS".to_owned(), names.join(",")));
+    one.into_iter().collect()
 }
 
 /// Where deployed segments are written down, a file each, as in a folder of configuration.

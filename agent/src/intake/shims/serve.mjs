@@ -1,10 +1,18 @@
-// Serves one handler over HTTP. In: WEFT_HANDLER ("file:name", the name may be empty), WEFT_INTERFACE and PORT. Out: a
-// listener on PORT, opened only once the handler and all that it imports are loaded. Refuses, with one line on standard
-// error and status 1, a handler that is not there, cannot be imported or cannot be called.
+// Serves one handler over HTTP. In: WEFT_HANDLER ("file:name", the name may be empty), WEFT_INTERFACE, PORT and WEFT_LOADS
+// (modules of CommonJS to load beside). Out: a listener on PORT, opened only once the handler and all that it imports are
+// loaded and the way of a request has been gone once. Refuses, with one line on standard error and status 1, a handler that
+// is not there, cannot be imported or cannot be called.
+//
+// With WEFT_TRIAL it asks the handler once, at SIGUSR2, and tells on standard error which modules that loaded: a request
+// should not wait for them.
 import http from "node:http";
+import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
 const BODY_BYTES_MAX = 6 << 20;
+const LOADS_MAX = 64;
+const APP = "/app/";
+const require = createRequire(APP);
 const USUAL = ["handler", "app", "default", "main"];
 
 function refuse(cause) {
@@ -109,10 +117,51 @@ async function answerEvent(handler, request, response) {
   }
 }
 
+// A request goes all its way, and neither it nor its answer leaves this container. Ends also when there is no answer.
+function askOnce(answer) {
+  const path = `/tmp/.weft-${process.pid}.sock`;
+  return new Promise((resolve) => {
+    const rehearsal = http.createServer(answer);
+    const end = () => {
+      // Gone with its name, which another rehearsal takes.
+      rehearsal.close(resolve);
+      rehearsal.closeAllConnections();
+    };
+    rehearsal.on("error", end);
+    rehearsal.listen(path, () => {
+      const request = http.get({ socketPath: path, path: "/", agent: false, timeout: 1000 }, (response) => {
+        response.resume();
+        response.on("close", end);
+      });
+      request.on("timeout", () => request.destroy());
+      request.on("error", end);
+    });
+  });
+}
+
+// Tells what one request has the handler load, whatever else comes of it.
+async function tryOut() {
+  const before = new Set(Object.keys(require.cache));
+  await askOnce(answer);
+  const loaded = Object.keys(require.cache).filter((file) => !before.has(file) && file.startsWith(APP));
+  const names = loaded.map((file) => file.slice(APP.length)).filter((name) => !name.includes(","));
+  process.stderr.write(`weft: loads ${names.slice(0, LOADS_MAX).join(",")}\n`);
+}
+
 const handler = await load(process.env.WEFT_HANDLER);
 const choice = process.env.WEFT_INTERFACE ?? "auto";
 const takesEvents = choice === "event" || (choice === "auto" && handler.length < 2);
-const server = http.createServer(takesEvents ? (request, response) => answerEvent(handler, request, response) : handler);
+const answer = takesEvents ? (request, response) => answerEvent(handler, request, response) : handler;
+const server = http.createServer(answer);
 process.on("SIGTERM", () => server.close(() => process.exit(0)));
 server.on("error", (error) => refuse(`cannot listen on port ${process.env.PORT}: ${error.message}`));
+for (const name of (process.env.WEFT_LOADS ?? "").split(",").filter(Boolean)) {
+  try {
+    require(APP + name);
+  } catch {
+    // The handler will do without it, or tell.
+  }
+}
+await askOnce((request, response) => answerEvent(() => ({ loaded: true }), request, response));
+if (process.env.WEFT_TRIAL) process.once("SIGUSR2", tryOut);
 server.listen(Number(process.env.PORT), "0.0.0.0");

@@ -1,6 +1,10 @@
-"""Serves one handler over HTTP. In: WEFT_HANDLER ("module:name", the name may be empty), WEFT_INTERFACE, PORT and
-WEFT_CONCURRENCY. Out: a listener on PORT, opened only once the handler and all that it imports are loaded. Refuses, with
-one line on standard error and status 1, a handler that is not there, cannot be imported or cannot be called."""
+"""Serves one handler over HTTP. In: WEFT_HANDLER ("module:name", the name may be empty), WEFT_INTERFACE, PORT,
+WEFT_CONCURRENCY and WEFT_LOADS (modules to import beside). Out: a listener on PORT, opened only once the handler and all
+that it imports are loaded and the way of a request has been gone once. Refuses, with one line on standard error and status
+1, a handler that is not there, cannot be imported or cannot be called.
+
+With WEFT_TRIAL it asks the handler once, at SIGUSR2, and tells on standard error which modules that loaded: a request
+should not wait for them."""
 import sys
 
 sys.path[:0] = ["/app", "/libraries"]
@@ -14,12 +18,14 @@ import signal
 import socket
 import threading
 import traceback
+import types
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, unquote
 from wsgiref.handlers import SimpleHandler
 
 BODY_BYTES_MAX = 6 << 20
 IDLE_S = 60
+LOADS_MAX = 64
 USUAL = ("app", "application", "handler", "main")
 
 
@@ -226,6 +232,49 @@ def arguments_of(handler):
     return min(len(places), 2)
 
 
+class Rehearsal(Request):
+    """On a connection within this process, which knows nothing of TCP."""
+
+    disable_nagle_algorithm = False
+
+
+def asks_once(server):
+    """A request goes all its way, and neither it nor its answer leaves this process."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        with theirs:
+            Rehearsal(theirs, ("127.0.0.1", 0), server)
+
+
+def asks_in_thread(server):
+    thread = threading.Thread(target=asks_once, args=(server,), daemon=True)
+    thread.start()
+    return thread
+
+
+def warm_up(port):
+    """What every request loads and allocates for the first time is not left to a real one."""
+    for name in filter(None, os.environ.get("WEFT_LOADS", "").split(",")):
+        try:
+            importlib.import_module(name)
+        except Exception:
+            # The handler will do without it, or tell.
+            pass
+    stand_in = types.SimpleNamespace(
+        handler=lambda: {"loaded": True}, events=True, arguments=0, places=threading.Semaphore(1), server_port=port
+    )
+    asks_in_thread(stand_in).join(1)
+
+
+def try_out(server):
+    """Tells what one request has the handler load, whatever else comes of it."""
+    before = set(sys.modules)
+    asks_once(server)
+    loaded = [name for name in sys.modules if name not in before and name.isascii() and "," not in name]
+    print(f"weft: loads {','.join(loaded[:LOADS_MAX])}", file=sys.stderr, flush=True)
+
+
 def main():
     name, handler = load(os.environ["WEFT_HANDLER"])
     if inspect.iscoroutinefunction(handler):
@@ -236,7 +285,11 @@ def main():
     server.arguments = arguments_of(handler)
     server.places = threading.Semaphore(int(os.environ.get("WEFT_CONCURRENCY", "16")))
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    if os.environ.get("WEFT_TRIAL"):
+        trial = threading.Thread(target=try_out, args=(server,), daemon=True)
+        signal.signal(signal.SIGUSR2, lambda *_: trial.start())
     server.server_bind()
+    warm_up(server.server_port)
     server.server_activate()
     server.serve_forever()
 

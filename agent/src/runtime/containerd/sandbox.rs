@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use containerd_client::services::v1::{CreateTaskRequest, WaitRequest};
+use containerd_client::services::v1::{CreateTaskRequest, KillRequest, WaitRequest};
 
 use super::call::{Purpose, or_absent};
 use super::{Containerd, spec};
@@ -89,6 +89,18 @@ impl Containerd {
         let waited = or_absent(self.door.call(purpose, tasks.wait(self.door.request(wait))).await)?;
         let absent = || RuntimeError::InstanceAbsent { operation: "await the end of", id: id.clone() };
         Ok(waited.ok_or_else(absent)?.exit_status)
+    }
+
+    /// Sends a signal to the first process of a sandbox.
+    ///
+    /// # Errors
+    /// [`RuntimeError::InstanceAbsent`], or what containerd said.
+    pub async fn signal_sandbox(&self, id: &InstanceId, signal: u32) -> Result<(), RuntimeError> {
+        let kill = KillRequest { container_id: id.to_string(), signal, ..Default::default() };
+        let mut tasks = self.door.client().tasks();
+        let sent = self.door.call(Purpose::task("signal", id.as_str()), tasks.kill(self.door.request(kill)));
+        let absent = || RuntimeError::InstanceAbsent { operation: "signal", id: id.clone() };
+        or_absent(sent.await)?.map(drop).ok_or_else(absent)
     }
 
     /// Ends a sandbox and takes away all that was made for it.
