@@ -106,10 +106,13 @@ fn header() -> anyhow::Result<String> {
     text +=
         "\nstruct weft_listening {\n\t__u64 cgroup_id;\n\t__u64 at_ns;\n\t__u32 port;\n\t__u32 pad;\n};\n";
     text += "\nstruct weft_watched {\n\t__u32 port;\n\t__s32 open;\n\t__u32 listens;\n\t__u32 pad;\n\t__u64 busy_ns;\n\t__u64 since_ns;\n};\n\n";
+    text += "struct weft_dialled {\n\t__u32 ip;\n\t__u32 port;\n};\n\n";
     use std::mem::offset_of;
     let places = [
         ("sizeof(struct weft_listening)", size_of::<weft_abi::Listening>()),
         ("__builtin_offsetof(struct weft_listening, port)", offset_of!(weft_abi::Listening, port)),
+        ("sizeof(struct weft_dialled)", size_of::<weft_abi::Dialled>()),
+        ("__builtin_offsetof(struct weft_dialled, port)", offset_of!(weft_abi::Dialled, port)),
         ("sizeof(struct weft_watched)", size_of::<weft_abi::Watched>()),
         ("__builtin_offsetof(struct weft_watched, open)", offset_of!(weft_abi::Watched, open)),
         ("__builtin_offsetof(struct weft_watched, listens)", offset_of!(weft_abi::Watched, listens)),

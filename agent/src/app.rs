@@ -308,6 +308,7 @@ fn containerd(config: &Config) -> anyhow::Result<Containerd> {
         address: config.containerd.address.clone(),
         namespace: config.containerd.namespace.clone(),
         snapshotter: config.containerd.snapshotter.clone(),
+        vm_runtime: config.vm.runtime.clone(),
         cgroup_parent: cgroup_parent(config)?,
         runc_root: config.containerd.runc_root.clone(),
     };

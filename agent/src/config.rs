@@ -162,6 +162,8 @@ pub struct Vm {
     pub acceleration: Acceleration,
     /// The most that disks and snapshots may take in the state folder.
     pub cache: Bytes,
+    /// containerd's runtime that makes VMs in place of the QEMU of one's own, as `io.containerd.kata.v2`.
+    pub runtime: Option<String>,
 }
 
 impl Default for Vm {
@@ -172,6 +174,7 @@ impl Default for Vm {
             modules: None,
             acceleration: Acceleration::Auto,
             cache: Bytes(8 << 30),
+            runtime: None,
         }
     }
 }

@@ -29,6 +29,7 @@ enum {
 
 enum {
 	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,
 	TCP_CLOSE = 7,
 };
@@ -56,6 +57,8 @@ struct sock_cgroup_data {
 };
 
 struct sock_common {
+	__be32 skc_daddr;
+	__be16 skc_dport;
 	__u16 skc_num;
 };
 

@@ -23,6 +23,14 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } listens SEC(".maps");
 
+/* Instances whose sockets are in a VM, by where they answer: their connections are counted at those who dial. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WEFT_WATCHED_MAX);
+	__type(key, struct weft_dialled);
+	__type(value, __u64);
+} dialled SEC(".maps");
+
 /* Marks the sockets that were counted as open, so that each is taken off once, whichever way it ends. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -65,6 +73,21 @@ static __always_inline void left(struct weft_watched *instance)
 		__sync_fetch_and_add(&instance->busy_ns, now - instance->since_ns);
 }
 
+/* The instance that a socket belongs to, which is counted: that of its cgroup, or that which it has dialled. */
+static __always_inline __u64 owner_of(struct sock *sk, int before)
+{
+	if (before == TCP_SYN_RECV)
+		return cgroup_of(sk);
+	struct weft_dialled to = {
+		/* Set for IPv4 that is spoken by a socket of IPv6 as well. */
+		.ip = BPF_CORE_READ(sk, __sk_common.skc_daddr),
+		.port = BPF_CORE_READ(sk, __sk_common.skc_dport),
+	};
+	__u64 *owner = bpf_map_lookup_elem(&dialled, &to);
+
+	return owner ? *owner : 0;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(socket_state, struct sock *sk, int before, int after)
 {
@@ -78,13 +101,15 @@ int BPF_PROG(socket_state, struct sock *sk, int before, int after)
 			bpf_sk_storage_delete(&counted, sk);
 		return 0;
 	}
-	if (before != TCP_SYN_RECV || after != TCP_ESTABLISHED)
+	if (after != TCP_ESTABLISHED || (before != TCP_SYN_RECV && before != TCP_SYN_SENT))
 		return 0;
 
-	__u64 cgroup_id = cgroup_of(sk);
+	__u64 cgroup_id = owner_of(sk, before);
 	struct weft_watched *instance = bpf_map_lookup_elem(&watched, &cgroup_id);
 
-	if (!instance || BPF_CORE_READ(sk, __sk_common.skc_num) != instance->port)
+	if (!instance)
+		return 0;
+	if (before == TCP_SYN_RECV && BPF_CORE_READ(sk, __sk_common.skc_num) != instance->port)
 		return 0;
 	if (bpf_sk_storage_get(&counted, sk, &cgroup_id, BPF_SK_STORAGE_GET_F_CREATE))
 		came(instance);

@@ -96,3 +96,34 @@ fn code_that_is_deployed_into_a_vm_listens_there_before_its_first_request() -> R
     booked(&agent, 1)?;
     agent.stop()
 }
+
+/// Kata needs KVM. What weft does for VMs of another's making is the same for every runtime of containerd's, and runc is one:
+/// of sockets inside, the kernel's programs are told nothing.
+#[test]
+fn a_vm_that_containerd_makes_is_dialled_until_it_accepts_and_stays_while_somebody_is_connected() -> Result<()>
+{
+    let keep_alive = Duration::from_secs(1);
+    let cart = Segment::new("cart", "shop/cart:1").in_vm().env("LISTEN_AFTER_MS", "300");
+    let builder = Agent::builder("othervm").fixture("shop/cart:1")?.segment(cart).keep_alive(keep_alive);
+    let mut agent = builder.vm_runtime("io.containerd.runc.v2").start()?;
+    let address = agent.address("cart");
+    let caller = agent.caller()?;
+    let first = ask(&agent, address)?;
+    let name = only(&agent)?["name"].as_str().context("a name")?.to_owned();
+    assert!(first.body.contains(&name), "{}", first.body);
+    assert_eq!(qemu_of(&agent)?, 0, "weft makes none itself");
+    let long = Request::get(address, "/busy/4000").patience(PATIENCE);
+    let open = |agent: &Agent| only(agent).is_ok_and(|one| one["open_connections"] == 1);
+    std::thread::scope(|scope| -> Result<()> {
+        let working = scope.spawn(|| caller.send(&long));
+        wait_for("its connection to be counted", PATIENCE, || open(&agent))?;
+        agent.kill9()?;
+        agent.start_again()?;
+        assert_eq!(only(&agent)?["name"], *name, "it outlives its agent");
+        let reply = working.join().map_err(|_| anyhow::anyhow!("the caller panicked"))??;
+        assert!(reply.status == 200 && reply.body.contains(&name), "{reply:?}");
+        Ok(())
+    })?;
+    agent.wait_until_nothing_stands()?;
+    agent.stop()
+}

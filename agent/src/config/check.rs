@@ -96,6 +96,7 @@ fn sections(config: &Config, path: &Path) -> Result<(), ConfigError> {
         return Err(value(path, "[budget] cpu", cause, "Give a number of cores above 0"));
     }
     intake(&config.intake, path)?;
+    vm_runtime(config.vm.runtime.as_deref(), path)?;
     if !(Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(&config.policy.keep_alive) {
         let cause = format!("{:?} is out of range", config.policy.keep_alive);
         return Err(value(path, "[policy] keep_alive", cause, "Use 1ms to 24h"));
@@ -123,7 +124,28 @@ fn intake(intake: &Intake, path: &Path) -> Result<(), ConfigError> {
     if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&intake.build_time) {
         return wrong("build_time", "it is out of range", "Use 1s to 24h");
     }
+    if !(Duration::from_millis(100)..=Duration::from_secs(30 * 86_400)).contains(&intake.resize) {
+        return wrong("resize", "it is out of range", "Use 100ms to 30days");
+    }
     Ok(())
+}
+
+/// containerd makes the name of a program of it, so no path may be hidden in it.
+fn vm_runtime(runtime: Option<&str>, path: &Path) -> Result<(), ConfigError> {
+    let is_word =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    match runtime {
+        Some(name) if name.len() > 64 || name.split('.').count() < 2 || !name.split('.').all(is_word) => {
+            let cause = format!("`{name}` is no runtime of containerd's");
+            Err(value(
+                path,
+                "[vm] runtime",
+                cause,
+                "Use a name as \"io.containerd.kata.v2\", or leave it out",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn one(config: &Config, segment: &Segment, path: &Path) -> Result<(), ConfigError> {

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::mem::offset_of;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
-use weft_abi::{WATCHED_MAX, Watched};
+use weft_abi::{Dialled, WATCHED_MAX, Watched};
 
 use super::KernelError;
 use super::ring::Ring;
@@ -67,7 +68,10 @@ pub struct Connected {
 
 /// Open connections of watched cgroups.
 #[derive(Clone)]
-pub struct Connections(Arc<MapHandle>);
+pub struct Connections {
+    watched: Arc<MapHandle>,
+    dialled: Arc<MapHandle>,
+}
 
 impl Connections {
     /// Watches a cgroup: its listening sockets are told, and connections to `port` counted.
@@ -78,18 +82,33 @@ impl Connections {
         let mut value = [0; size_of::<Watched>()];
         value[..4].copy_from_slice(&u32::from(port).to_ne_bytes());
         let full = super::or_full("watched", "watched instances", WATCHED_MAX);
-        self.0.update(&cgroup_id.to_ne_bytes(), &value, MapFlags::ANY).map_err(full)
+        self.watched.update(&cgroup_id.to_ne_bytes(), &value, MapFlags::ANY).map_err(full)
+    }
+
+    /// Watches an instance whose sockets are in a VM: connections are counted at those of this node who dial it.
+    ///
+    /// # Errors
+    /// [`KernelError::Full`] or [`KernelError::Core`].
+    pub fn watch_dialled(&self, cgroup_id: u64, address: SocketAddrV4) -> Result<(), KernelError> {
+        // A port that no socket has: those of the VM's own process are none of its program's.
+        self.watch(cgroup_id, 0)?;
+        let full = super::or_full("dialled", "watched VMs", WATCHED_MAX);
+        self.dialled.update(&dialled(address), &cgroup_id.to_ne_bytes(), MapFlags::ANY).map_err(full)
     }
 
     /// Stops watching; a cgroup that is not watched is none to stop.
-    pub fn unwatch(&self, cgroup_id: u64) {
+    pub fn unwatch(&self, cgroup_id: u64, address: Option<SocketAddr>) {
         // The only other failure is a bad descriptor, which an open map has not.
-        let _ = self.0.delete(&cgroup_id.to_ne_bytes());
+        let _ = self.watched.delete(&cgroup_id.to_ne_bytes());
+        if let Some(SocketAddr::V4(address)) = address {
+            let _ = self.dialled.delete(&dialled(address));
+        }
     }
 
     /// What is known of a cgroup now; nothing if it is not watched.
     pub fn read(&self, cgroup_id: u64) -> Connected {
-        let value = self.0.lookup(&cgroup_id.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default();
+        let value =
+            self.watched.lookup(&cgroup_id.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default();
         let word = |at: usize| {
             value.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, i32::from_ne_bytes)
         };
@@ -102,6 +121,14 @@ impl Connections {
         let listens = word(offset_of!(Watched, listens)) != 0;
         Connected { open, listens, busy: Duration::from_nanos(busy.saturating_add(now)) }
     }
+}
+
+/// A key as the kernel's socket has it.
+fn dialled(address: SocketAddrV4) -> [u8; size_of::<Dialled>()] {
+    let mut key = [0; size_of::<Dialled>()];
+    key[..4].copy_from_slice(&address.ip().octets());
+    key[4..].copy_from_slice(&u32::from(address.port().to_be()).to_ne_bytes());
+    key
 }
 
 /// The clock of `bpf_ktime_get_ns`.
@@ -118,12 +145,17 @@ pub(super) fn load(cgroup: &File) -> Result<([libbpf_rs::Link; 2], ListenRing, C
     let open = skeleton::SocketsSkelBuilder::default().open(&mut storage).map_err(failed)?;
     let skeleton = open.load().map_err(failed)?;
     let watched = MapHandle::try_from(&skeleton.maps.watched).map_err(failed)?;
+    let dialled = MapHandle::try_from(&skeleton.maps.dialled).map_err(failed)?;
     let listens = adopt("listens", &skeleton.maps.listens)?;
     let failed = |name| move |source| KernelError::Core { name, source };
     let states = skeleton.progs.socket_state.attach().map_err(failed("socket_state"))?;
     let listening = skeleton.progs.socket_listens.attach_cgroup(cgroup.as_raw_fd());
     let listening = listening.map_err(failed("socket_listens"))?;
-    Ok(([states, listening], ListenRing(listens), Connections(Arc::new(watched))))
+    Ok((
+        [states, listening],
+        ListenRing(listens),
+        Connections { watched: Arc::new(watched), dialled: Arc::new(dialled) },
+    ))
 }
 
 /// The other library's ring, read in the same way as our own.

@@ -82,6 +82,8 @@ pub struct ContainerdConfig {
     pub address: PathBuf,
     /// weft's namespace in it.
     pub namespace: String,
+    /// Its runtime that makes VMs, e.g. `io.containerd.kata.v2`, if VMs are its.
+    pub vm_runtime: Option<String>,
     /// The snapshotter for root file systems.
     pub snapshotter: String,
     /// Parent of the instances' cgroups, below the root of each tree, e.g. `/weft`.
@@ -250,11 +252,16 @@ impl Containerd {
         runtime_spec: &serde_json::Value,
     ) -> Result<(), RuntimeError> {
         let id = spec.id.as_str();
+        let name = match &self.config.vm_runtime {
+            Some(name) if spec.recipe.machine.is_some() => name,
+            _ => SHIM,
+        };
+        let options = if name == SHIM { self.shim_options() } else { None };
         let container = Container {
             id: id.to_owned(),
             labels,
             image: spec.recipe.image.to_string(),
-            runtime: Some(ShimRuntime { name: SHIM.to_owned(), options: self.shim_options() }),
+            runtime: Some(ShimRuntime { name: name.to_owned(), options }),
             spec: Some(Any {
                 type_url: "types.containerd.io/opencontainers/runtime-spec/1/Spec".to_owned(),
                 value: runtime_spec.to_string().into_bytes(),
@@ -267,6 +274,11 @@ impl Containerd {
         let mut containers = self.door.client().containers();
         self.door.call(Purpose::book("create container", id), containers.create(request)).await?;
         Ok(())
+    }
+
+    /// Whether VMs are made by it.
+    pub fn makes_vms(&self) -> bool {
+        self.config.vm_runtime.is_some()
     }
 
     fn shim_options(&self) -> Option<Any> {

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 pub mod cgroup;
 pub mod containerd;
+mod kata;
 pub mod qemu;
 pub mod runtimes;
 
@@ -24,6 +25,7 @@ pub use cgroup::{Cgroup, CgroupTree, Spent, Usage};
 pub use runtimes::Runtimes;
 
 pub use crate::config::Confinement;
+use crate::config::Isolation;
 
 /// Makes, starts, lists and removes instances. Every call has a deadline of its own and names what failed.
 pub trait Runtime: Send + Sync + 'static {
@@ -100,6 +102,11 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Whether the kernel has killed for memory in a cgroup. Its own word: the runtime's may come after the exit.
     fn ran_out_of_memory(&self, _cgroup: &Cgroup) -> bool {
+        false
+    }
+
+    /// Whether nobody but those who dial such an instance knows of its connections.
+    fn hides_sockets(&self, _isolation: Isolation) -> bool {
         false
     }
 

@@ -229,6 +229,11 @@ impl Qemu {
         self.0.listed()
     }
 
+    /// For what is said of VMs that others make.
+    pub(super) fn sender(&self) -> mpsc::Sender<VmSignal> {
+        self.0.signals.clone()
+    }
+
     /// What the guests say; the first caller gets it.
     pub fn signals(&self) -> Option<mpsc::Receiver<VmSignal>> {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -1,10 +1,14 @@
 //! Containers and VMs behind one door. In: what a [`Runtime`] takes. Out: what the runtime of the segment's isolation makes
-//! of it; lists and events of both as one. Refuses nothing itself.
+//! of it (VMs are made by weft's own QEMU, or by containerd where it has a runtime for them); lists and events as one. Refuses nothing itself.
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::config::Isolation;
+
 use super::containerd::{self, Containerd};
+use super::kata::Kata;
 use super::qemu::{self, Qemu};
 use super::{
     Adopted, Cgroup, Created, EVENT_QUEUE_MAX, ImageInfo, ImageRef, InstanceId, InstanceSpec, Runtime,
@@ -15,12 +19,16 @@ use super::{
 pub struct Runtimes {
     containers: Arc<Containerd>,
     vms: Qemu,
+    /// In place of the QEMU of one's own.
+    kata: Option<Kata>,
 }
 
 /// A prepared instance of either kind.
 pub enum Prepared {
     /// In a container.
     Container(containerd::Prepared),
+    /// In a VM that containerd makes, where it will answer.
+    Kata(containerd::Prepared, InstanceId, SocketAddr),
     /// In a VM.
     Vm(Box<qemu::Prepared>),
 }
@@ -28,7 +36,8 @@ pub enum Prepared {
 impl Runtimes {
     /// Both as one.
     pub fn new(containers: Arc<Containerd>, vms: Qemu) -> Self {
-        Self { containers, vms }
+        let kata = containers.makes_vms().then(|| Kata::new(vms.sender()));
+        Self { containers, vms, kata }
     }
 
     /// The VMs.
@@ -50,6 +59,11 @@ impl Runtime for Runtimes {
 
     async fn prepare(&self, spec: &InstanceSpec) -> Result<Prepared, RuntimeError> {
         match spec.recipe.machine {
+            Some(_) if self.kata.is_some() => {
+                let address = SocketAddr::from((spec.ip, spec.recipe.port));
+                let prepared = self.containers.prepare(spec).await?;
+                Ok(Prepared::Kata(prepared, spec.id.clone(), address))
+            }
             Some(_) => self.vms.prepare(spec).await.map(|prepared| Prepared::Vm(Box::new(prepared))),
             None => self.containers.prepare(spec).await.map(Prepared::Container),
         }
@@ -58,15 +72,32 @@ impl Runtime for Runtimes {
     async fn create(&self, prepared: Prepared) -> Result<Created, RuntimeError> {
         match prepared {
             Prepared::Container(prepared) => self.containers.create(prepared).await,
+            Prepared::Kata(prepared, id, address) => {
+                let created = self.containers.create(prepared).await?;
+                if let Some(kata) = &self.kata {
+                    kata.created(&id, address, created.cgroup.id);
+                }
+                Ok(created)
+            }
             Prepared::Vm(prepared) => self.vms.create(*prepared).await,
         }
     }
 
     async fn start(&self, id: &InstanceId) -> Result<(), RuntimeError> {
-        if self.vms.has_made(id) { self.vms.start(id).await } else { self.containers.start(id).await }
+        if self.vms.has_made(id) {
+            return self.vms.start(id).await;
+        }
+        self.containers.start(id).await?;
+        if let Some(kata) = &self.kata {
+            kata.started(id);
+        }
+        Ok(())
     }
 
     async fn remove(&self, id: &InstanceId) -> Result<(), RuntimeError> {
+        if let Some(kata) = &self.kata {
+            kata.removed(id);
+        }
         if self.vms.has(id) { self.vms.remove(id).await } else { self.containers.remove(id).await }
     }
 
@@ -90,6 +121,10 @@ impl Runtime for Runtimes {
 
     fn ran_out_of_memory(&self, cgroup: &Cgroup) -> bool {
         self.containers.ran_out_of_memory(cgroup)
+    }
+
+    fn hides_sockets(&self, isolation: Isolation) -> bool {
+        isolation == Isolation::Vm && self.kata.is_some()
     }
 
     fn open_connections(&self, cgroup: &Cgroup) -> Option<u32> {

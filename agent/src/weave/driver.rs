@@ -209,7 +209,7 @@ impl<R: Runtime> Driver<R> {
         else {
             return;
         };
-        watch(&self.tools, number, segment, &name, &cgroup, address);
+        watch(&self.tools, number, (segment, &self.tools.segments.get(segment)), &name, &cgroup, address);
         let inherited = inherited::connections(pid, address.port());
         let (cgroup, pid, making) = (Some(cgroup), Some(pid), Arc::default());
         self.standing.insert(number, Standing { name, cgroup, making, pid, inherited, was_empty: false });
@@ -382,7 +382,8 @@ impl<R: Runtime> Driver<R> {
         let (name, making, tools) = (standing.name.clone(), standing.making.clone(), self.tools.clone());
         if let Some(cgroup) = &standing.cgroup {
             self.tools.containers.vanished(cgroup.id);
-            self.tools.connections.unwatch(cgroup.id);
+            let address = self.weaver.instances.get(&instance).and_then(|instance| instance.address);
+            self.tools.connections.unwatch(cgroup.id, address);
         }
         self.runs.gone(instance);
         self.reports.spawn(async move {

@@ -43,16 +43,22 @@ impl Unmade {
 }
 
 /// Begins to watch an instance: its name, its syscalls, its sockets.
-pub(super) fn watch<R>(
+pub(super) fn watch<R: Runtime>(
     tools: &Tools<R>,
     number: u64,
-    segment: usize,
+    (segment, rules): (usize, &Segment),
     name: &InstanceId,
     cgroup: &Cgroup,
     address: SocketAddr,
 ) {
     tools.containers.appeared(cgroup.id, address, number, name.as_str(), segment);
-    if let Err(error) = tools.connections.watch(cgroup.id, address.port()) {
+    let watched = match address {
+        SocketAddr::V4(address) if tools.runtime.hides_sockets(rules.isolation) => {
+            tools.connections.watch_dialled(cgroup.id, address)
+        }
+        _ => tools.connections.watch(cgroup.id, address.port()),
+    };
+    if let Err(error) = watched {
         tracing::error!(%error, instance = %name, "its connections cannot be counted");
     }
 }
@@ -93,7 +99,7 @@ pub(super) async fn make<R: Runtime>(
         metrics::phase(&rules.name, phase.name(), *took);
     }
     let address = SocketAddr::from((attachment.ip, rules.port));
-    watch(tools, instance, segment, name, &made.cgroup, address);
+    watch(tools, instance, (segment, rules), name, &made.cgroup, address);
     // The driver outlives its tasks; if it is gone the process ends, and the next start adopts or removes.
     let _ = created.send(Report::Created { instance, address, cgroup: made.cgroup, pid: made.pid }).await;
     let (started, starting) = timed(tools.runtime.start(name)).await;

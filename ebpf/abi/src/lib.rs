@@ -165,6 +165,16 @@ pub struct Listening {
     pub pad: u32,
 }
 
+/// Where an instance in a VM answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Dialled {
+    /// IPv4, network order.
+    pub ip: u32,
+    /// Network order, in the lower half.
+    pub port: u32,
+}
+
 /// A watched instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -193,4 +203,5 @@ const _: () = {
     assert!(size_of::<Route>() == 8 + 16 * 24);
     assert!(size_of::<Listening>() == 24);
     assert!(size_of::<Watched>() == 32);
+    assert!(size_of::<Dialled>() == 8);
 };

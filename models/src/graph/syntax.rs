@@ -211,6 +211,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// The nodes of a text; none if it cannot be parsed in time.
+    pub(super) fn parse_alone(&mut self, text: &str, table: &Table, bounds: &Bounds) -> usize {
+        // A grammar that does not fit has no tree either.
+        let _ = self.parser.set_language(&table.grammar);
+        parse(text, &mut self.parser, bounds).map_or(0, |tree| tree.root_node().descendant_count())
+    }
+
     /// Takes the room of a file back that has been read.
     pub(super) fn done_with(&mut self, syntax: Syntax) {
         self.nodes = syntax.nodes;

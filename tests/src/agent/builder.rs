@@ -25,6 +25,7 @@ pub struct Builder {
     prefix: u8,
     drain: Option<Duration>,
     resize: Option<Duration>,
+    vm_runtime: Option<String>,
     neighbour: Option<Neighbour>,
     guests: Option<Kernel>,
     uploads: Option<Uploads>,
@@ -181,6 +182,7 @@ impl Builder {
             prefix: 24,
             drain: None,
             resize: None,
+            vm_runtime: None,
             neighbour: None,
             guests: None,
             uploads: None,
@@ -234,6 +236,12 @@ impl Builder {
     /// How often limits that are forecasts follow the runs; its own default unless told otherwise.
     pub fn resize(mut self, resize: Duration) -> Self {
         self.resize = Some(resize);
+        self
+    }
+
+    /// Has containerd make VMs, by this runtime of its.
+    pub fn vm_runtime(mut self, runtime: &str) -> Self {
+        self.vm_runtime = Some(runtime.to_owned());
         self
     }
 
@@ -400,6 +408,9 @@ impl Builder {
         if let Some(Kernel { image, modules }) = &self.guests {
             let (image, modules) = (quoted(image)?, quoted(modules)?);
             writeln!(text, "[vm]\nacceleration = \"tcg\"\nkernel = {image}\nmodules = {modules}\n")?;
+        }
+        if let Some(runtime) = &self.vm_runtime {
+            writeln!(text, "[vm]\nruntime = {}\n", serde_json::to_string(runtime)?)?;
         }
         for (index, segment) in self.segments.iter().enumerate() {
             text += &segment.render(self.dialled(index, place))?;

@@ -66,6 +66,7 @@ impl Bench {
         let containerd = Containerd::connect(ContainerdConfig {
             address: daemon.address(),
             namespace: NAMESPACE.to_owned(),
+            vm_runtime: None,
             snapshotter: "overlayfs".to_owned(),
             cgroup_parent: format!("/{name}").into(),
             runc_root: Some(daemon.runc_root()),

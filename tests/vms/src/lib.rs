@@ -306,6 +306,7 @@ async fn runtimes(
     let containerd = Arc::new(Containerd::connect(ContainerdConfig {
         address: daemon.address(),
         namespace: NAMESPACE.to_owned(),
+        vm_runtime: None,
         snapshotter: "overlayfs".to_owned(),
         cgroup_parent,
         runc_root: Some(daemon.runc_root()),

@@ -10,6 +10,7 @@ use super::sandbox::{Access, Bind};
 use crate::runtime::{Confinement, ImageFault, ImageInfo, InstanceId, InstanceSpec, Recipe};
 
 mod hardened;
+mod machine;
 
 /// What a server that drops its privileges needs, and no more: no raw sockets, no device nodes.
 const CAPABILITIES: [&str; 9] = [
@@ -44,8 +45,20 @@ const PIDS_MAX: u64 = 4096;
 /// The period over which runc counts processor time.
 const CPU_PERIOD_US: u64 = 100_000;
 
-/// Writes the specification.
+/// Writes the specification; for a runtime that makes VMs, if the recipe names a machine.
 pub(super) fn runtime_spec(
+    instance: &InstanceSpec,
+    image: &ImageInfo,
+    cgroup_parent: &Path,
+) -> Result<Value, ImageFault> {
+    let mut document = of_container(instance, image, cgroup_parent)?;
+    if let Some(machine) = &instance.recipe.machine {
+        machine::make(&mut document, &instance.recipe, machine);
+    }
+    Ok(document)
+}
+
+fn of_container(
     instance: &InstanceSpec,
     image: &ImageInfo,
     cgroup_parent: &Path,
@@ -221,6 +234,35 @@ mod tests {
         let recipe = Recipe { args, ..recipe() };
         let spec = runtime_spec(&InstanceSpec { recipe, ..instance() }, &image(), "/weft".as_ref()).unwrap();
         assert_eq!(spec["process"]["args"], json!(["/other"]));
+    }
+
+    #[test]
+    fn a_vm_of_containerds_has_its_size_in_annotations_and_no_limits_or_users_inside() {
+        let machine = crate::runtime::Machine {
+            disk_bytes: 64 << 20,
+            bandwidth_bits: Some(8_000_000),
+            snapshots: crate::runtime::Snapshots::Never,
+        };
+        let sized = |memory_bytes, cpu_millis| {
+            let (machine, confinement) = (Some(machine), Confinement::Hardened);
+            let recipe = Recipe { memory_bytes, cpu_millis, machine, confinement, ..recipe() };
+            let image = ImageInfo { user: "65534:65534".into(), ..image() };
+            runtime_spec(&InstanceSpec { recipe, ..instance() }, &image, "/weft".as_ref()).unwrap()
+        };
+        let spec = sized(512 << 20, 1500);
+        let annotation =
+            |name: &str| spec["annotations"][format!("io.katacontainers.config.hypervisor.{name}")].as_str();
+        assert_eq!((annotation("default_vcpus"), annotation("default_memory")), (Some("2"), Some("640")));
+        assert_eq!(annotation("tx_rate_limiter_max_rate"), Some("8000000"));
+        let linux = &spec["linux"];
+        assert!(linux["resources"].get("memory").is_none() && linux["resources"].get("cpu").is_none());
+        let namespaces = linux["namespaces"].as_array().unwrap();
+        assert!(namespaces.iter().all(|one| one["type"] != "user") && linux.get("uidMappings").is_none());
+        assert!(namespaces.iter().any(|one| one["type"] == "network"), "its network stays weft's");
+        let small = sized(16 << 20, 100)["annotations"].to_string();
+        assert!(small.contains("\"256\"") && small.contains("\"1\""), "{small}");
+        let trusted = runtime_spec(&instance(), &image(), "/weft".as_ref()).unwrap();
+        assert!(trusted.get("annotations").is_none(), "a container has none");
     }
 
     #[test]

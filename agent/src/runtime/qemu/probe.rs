@@ -1,5 +1,5 @@
-//! What a node offers for VMs. In: nothing. Out: whether QEMU, the tool that makes disks and `/dev/kvm` are there, in words.
-//! Whether KVM works is not told by its device: the agent finds it out by booting a guest, at the first VM.
+//! What a node offers for VMs. In: nothing. Out: whether QEMU, the tool that makes disks, Kata's shim and `/dev/kvm` are
+//! there, in words. Whether KVM works is not told by its device: the agent finds it out by booting a guest, at the first VM.
 use std::path::{Path, PathBuf};
 
 /// One thing that VMs need, or can use.
@@ -27,6 +27,11 @@ pub fn offers() -> Vec<Offer> {
             name: "mksquashfs",
             found: tool("mksquashfs"),
             remedy: "apt-get install squashfs-tools (for segments with isolation = \"vm\")",
+        },
+        Offer {
+            name: "kata",
+            found: tool("containerd-shim-kata-v2"),
+            remedy: "not needed; where Kata Containers is installed, [vm] runtime = \"io.containerd.kata.v2\" has it make the VMs",
         },
         Offer {
             name: "kvm",

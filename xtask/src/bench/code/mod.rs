@@ -73,6 +73,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if !folders.is_empty() {
         let speed = speed::measure(&folders)?;
         claims.push(claim("source_mb_per_s", speed.mb_per_cpu_s, Some(5.0)));
+        claims.push(claim("parsed_mb_per_s", speed.parsed_mb_per_cpu_s, None));
+        claims.push(claim("source_over_parsed", speed.mb_per_cpu_s / speed.parsed_mb_per_cpu_s, None));
         claims.push(claim("source_mb_per_s_wall", speed.mb_per_wall_s, None));
         counts.extend([("source_files", speed.files), ("source_bytes", speed.bytes)]);
         counts.extend([("source_nodes", speed.nodes), ("source_edges", speed.edges)]);

@@ -1,13 +1,14 @@
 //! Source per second. In: folders of sources. Out: how much was read and resolved per second of processor time, by one
-//! thread, in the median round; reading the files from the disk is not counted. Leaves out links and what is no source.
+//! thread, in the median round, and how much tree-sitter alone parses of it, in turns; reading the files from the disk is not
+//! counted. Leaves out links and what is no source.
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use weft_models::graph::code::EdgeKind;
-use weft_models::graph::{Bounds, LanguageId, SourceFile, analyse};
+use weft_models::graph::{Bounds, LanguageId, SourceFile, analyse, parse};
 
 /// The median round counts.
 const ROUNDS: usize = 5;
@@ -17,6 +18,8 @@ const ROUNDS: usize = 5;
 pub(super) struct Speed {
     pub(super) mb_per_cpu_s: f64,
     pub(super) mb_per_wall_s: f64,
+    /// By tree-sitter alone, with all comments.
+    pub(super) parsed_mb_per_cpu_s: f64,
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) nodes: u64,
@@ -31,13 +34,17 @@ pub(super) struct Speed {
 /// What cannot be read.
 pub(super) fn measure(folders: &[&PathBuf]) -> Result<Speed> {
     let mut speed = Speed::default();
-    let (mut cpu_s, mut wall_s) = (0.0, 0.0);
+    let (mut cpu_s, mut wall_s, mut parse_s) = (0.0, 0.0, 0.0);
     for folder in folders {
         let mut files = Vec::new();
         read_tree(folder, "", &mut files)?;
         let mut rounds = Vec::with_capacity(ROUNDS);
+        let mut parses = Vec::with_capacity(ROUNDS);
         let mut graph = None;
         for _ in 0..ROUNDS {
+            let cpu = cpu_seconds();
+            ensure!(parse(&files, &Bounds::default()) > 0, "{}: no source", folder.display());
+            parses.push(cpu_seconds() - cpu);
             let (began, cpu) = (Instant::now(), cpu_seconds());
             graph = Some(analyse(&files, &Bounds::default()).graph);
             rounds.push((cpu_seconds() - cpu, began.elapsed().as_secs_f64()));
@@ -45,6 +52,8 @@ pub(super) fn measure(folders: &[&PathBuf]) -> Result<Speed> {
         rounds.sort_by(|one, other| one.0.total_cmp(&other.0));
         let (cpu, wall) = rounds[ROUNDS / 2];
         cpu_s += cpu;
+        parses.sort_by(f64::total_cmp);
+        parse_s += parses[ROUNDS / 2];
         wall_s += wall;
         let graph = graph.context("no round was measured")?;
         speed.files += graph.files.len() as u64;
@@ -56,6 +65,7 @@ pub(super) fn measure(folders: &[&PathBuf]) -> Result<Speed> {
         speed.diagnostics += graph.diagnostics.len() as u64;
     }
     speed.mb_per_cpu_s = speed.bytes as f64 / 1e6 / cpu_s;
+    speed.parsed_mb_per_cpu_s = speed.bytes as f64 / 1e6 / parse_s;
     speed.mb_per_wall_s = speed.bytes as f64 / 1e6 / wall_s;
     Ok(speed)
 }
