@@ -9,11 +9,17 @@ mod program;
 mod root;
 mod watch;
 
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use rustix::system::RebootCommand;
-use weft_init::protocol::{FromGuest, Identity, ToGuest};
+use weft_init::protocol::{FromGuest, Identity, Network, ToGuest};
 
 use port::Port;
+
+/// How long a rehearsed connection may take.
+const DIAL: Duration = Duration::from_millis(500);
 
 fn main() {
     match root::first_mounts().and_then(|()| modules::load()).and_then(|()| Port::open()) {
@@ -29,7 +35,7 @@ fn main() {
         Err(error) => eprintln!("weft-init: {error:#}"),
     }
     // Not before the other side has read the last word.
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    std::thread::sleep(Duration::from_millis(50));
     let off = rustix::system::reboot(RebootCommand::PowerOff);
     eprintln!("weft-init: the machine cannot be turned off: {off:?}");
 }
@@ -41,7 +47,9 @@ fn serve(port: &mut Port) -> Result<()> {
         match port.hear(None)? {
             Some(ToGuest::Boot { program, identity }) => break (program, identity),
             Some(ToGuest::Tell) => port.say(&FromGuest::Hello)?,
-            Some(ToGuest::Become(_)) => bail!("told to be somebody else before there was anything to run"),
+            Some(ToGuest::Become(_) | ToGuest::Rehearse(_)) => {
+                bail!("told to be somebody else before there was anything to run")
+            }
             None => {}
         }
     };
@@ -53,6 +61,10 @@ fn serve(port: &mut Port) -> Result<()> {
         match port.hear(Some(watch.pause()))? {
             Some(ToGuest::Become(identity)) => {
                 become_who(&identity)?;
+                port.say(&FromGuest::Became)?;
+            }
+            Some(ToGuest::Rehearse(network)) => {
+                rehearse(network, program.port)?;
                 port.say(&FromGuest::Became)?;
             }
             Some(ToGuest::Tell) => watch.forget(),
@@ -67,6 +79,15 @@ fn serve(port: &mut Port) -> Result<()> {
             port.say(&news)?;
         }
     }
+}
+
+/// Sets the network up and down again, with a connection in between that says nothing. What executes guests without KVM
+/// translates all that they do for the first time.
+fn rehearse(network: Network, port: u16) -> Result<()> {
+    link::set_up(Some(network)).context("rehearse the network")?;
+    // A program that does not answer now is no worse for it.
+    let _ = TcpStream::connect_timeout(&SocketAddr::from((network.ip, port)), DIAL);
+    link::set_up(None).context("rehearse the network")
 }
 
 /// Takes on an identity: clock, name, network, random numbers of its own.

@@ -7,6 +7,8 @@
 //!         ◄────────────────────── Boot     what to run, and who to be
 //!   Listening ──────────────────►          a snapshot may be taken from here on
 //!   Connections… ───────────────►
+//!         ◄────────────────────── Rehearse before it is held: be somebody and be dialled, once
+//!   Became ─────────────────────►
 //!         ◄────────────────────── Become   after a restore: who to be from now on
 //!   Became ─────────────────────►
 //!         ◄────────────────────── Tell     a new agent asks how things stand
@@ -36,6 +38,8 @@ pub enum ToGuest {
     },
     /// Be somebody else from now on; the program runs already.
     Become(Identity),
+    /// Take on an address for a moment and dial the program there, so that whoever comes first finds the way trodden.
+    Rehearse(Network),
     /// Say how things stand.
     Tell,
 }

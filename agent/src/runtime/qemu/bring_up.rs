@@ -3,6 +3,7 @@
 //! like any other.
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -88,6 +89,15 @@ pub(super) async fn become_who(vm: &Vm, identity: Identity) -> Result<(), VmErro
     let before = vm.guest.standing().borrow().became;
     vm.guest.say(&ToGuest::Become(identity)).await?;
     vm.guest.wait("the guest's new identity", BECOME, |standing| standing.became > before).await.map(drop)
+}
+
+/// Has the guest of a VM that is nobody's do what it will do first as somebody: its card leads nowhere yet.
+pub(super) async fn rehearse(vm: &Vm) -> Result<(), VmError> {
+    let before = vm.guest.standing().borrow().became;
+    let [ip, gateway] = [Ipv4Addr::new(169, 254, 1, 2), Ipv4Addr::new(169, 254, 1, 1)];
+    let network = Network { mac: [2, 0, 0, 0, 0, 1], ip, prefix_len: 30, gateway };
+    vm.guest.say(&ToGuest::Rehearse(network)).await?;
+    vm.guest.wait("the guest's rehearsal", BECOME, |standing| standing.became > before).await.map(drop)
 }
 
 /// Who a guest is to be, at this moment.

@@ -1,13 +1,13 @@
 //! VMs ahead of demand. In: what instances of a segment are made from. Out: a VM of that kind, its program listening,
 //! stopped between two instructions, until an instance comes that it fits. Refuses more than [`HELD_MAX`].
 //!
-//! It has run for a moment under no address: what a guest does first after a restore it has done then, and not when a
-//! request waits.
+//! It has run for a moment, first under no address and then under one that leads nowhere: what a guest does first after a
+//! restore, and as somebody, it has done then, and not when a request waits.
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::bring_up::{become_who, identity};
+use super::bring_up::{become_who, identity, rehearse};
 use super::{Came, Inner, InstanceId, InstanceSpec, Key, Plan, Qemu, Recipe, RuntimeError, Vm, VmError};
 
 /// Paused VMs of one node.
@@ -71,6 +71,7 @@ impl Inner {
             Came::Boot => self.boot(plan, vm, nobody).await?,
             Came::Restored => become_who(vm, nobody).await?,
         }
+        rehearse(vm).await?;
         vm.qmp.pause().await
     }
 
