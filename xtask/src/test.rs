@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{cargo, is_root, run as run_program, shown};
+use crate::command::{cargo, is_root, shown};
 use crate::setup::{self, Purpose};
 use report::Report;
 
@@ -46,11 +46,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let system = !arguments.unit && is_root();
     setup::ready(if system { &[Purpose::Build, Purpose::Test] } else { &[Purpose::Build] })?;
     let mut command = cargo(["test", "--workspace", "--no-fail-fast"]);
-    if system {
-        // The system tests start it, and cargo builds a package's programs for that package's own tests alone.
-        println!("test: building weft");
-        run_program(&mut cargo(["build", "--package", "weft", "--bins"]))?;
-    } else {
+    // The system tests start weft, which is built for the tests of its own package.
+    if !system {
         command.args(["--exclude", SYSTEM]);
     }
     if !arguments.filters.is_empty() {
