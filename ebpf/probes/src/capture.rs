@@ -33,7 +33,7 @@ const ACK: u8 = 0x10;
 /// The least that a segment uses up of the bytes for which an unfinished head is followed.
 const SEGMENT_BYTES: u32 = 64;
 /// A client's name is fresh if its SYN left this recently before the server's side saw it.
-const SYN_FRESH_NS: u64 = 1_000_000_000;
+const SYN_FRESH_NS: u64 = 3_000_000_000;
 
 #[map]
 static FLOWS: LruHashMap<FlowKey, Flow> = LruHashMap::with_max_entries(FLOWS_MAX, 0);

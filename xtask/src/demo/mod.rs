@@ -137,6 +137,8 @@ fn tell_failures(phases: [&Phase; 2]) {
 fn build() -> Result<PathBuf> {
     println!("demo: building weft");
     command::run(&mut command::cargo(["build", "--release", "--package", "weft"]))?;
+    // The caller of the last act is started from beside this program.
+    command::run(&mut command::cargo(["build", "--package", "xtask", "--package", "weft-tests", "--bins"]))?;
     let exe = std::env::current_exe()?;
     let target = exe.ancestors().nth(2).context("xtask is not in a target directory")?;
     Ok(target.join("release/weft"))
