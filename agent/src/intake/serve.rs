@@ -58,8 +58,9 @@ pub struct Parts {
 pub struct Deployer {
     parts: Parts,
     activators: Mutex<Vec<AbortHandle>>,
-    /// Addresses are given one at a time.
-    choosing: tokio::sync::Mutex<()>,
+    /// Held while a segment gets an address, a version or limits: what follows from the version that is served must not take
+    /// the place of a newer one.
+    changing: tokio::sync::Mutex<()>,
     history: Arc<History>,
 }
 
@@ -74,7 +75,7 @@ impl Deployer {
     /// Serves nothing yet.
     pub fn new(parts: Parts) -> Self {
         let history = Arc::new(History::new(parts.intake.graphs().clone()));
-        Self { parts, activators: Mutex::default(), choosing: tokio::sync::Mutex::default(), history }
+        Self { parts, activators: Mutex::default(), changing: tokio::sync::Mutex::default(), history }
     }
 
     /// What takes uploads.
@@ -127,7 +128,7 @@ impl Deployer {
     }
 
     async fn serve_built(&self, built: &Built) -> Result<String, String> {
-        let _one = self.choosing.lock().await;
+        let _one = self.changing.lock().await;
         let project = &built.project;
         let former = self.former(&project.name);
         let address = match project.address.or(former.as_ref().map(|former| former.address)) {
@@ -148,7 +149,7 @@ impl Deployer {
             env: loads(&built.loads),
             start_timeout: project.start_timeout,
         };
-        self.serve(segment).await?;
+        self.serve_alone(segment).await?;
         self.remember(built).await;
         if let Some(former) = former.filter(|former| former.image != built.image.as_str()) {
             self.discard(&ImageRef::new(former.image.clone())).await;
@@ -205,6 +206,11 @@ impl Deployer {
     /// # Errors
     /// Why it is not served; what was served before is served still.
     pub async fn serve(&self, segment: Segment) -> Result<(), String> {
+        let _one = self.changing.lock().await;
+        self.serve_alone(segment).await
+    }
+
+    async fn serve_alone(&self, segment: Segment) -> Result<(), String> {
         let Parts { config, segments, .. } = &self.parts;
         if config.segment(&segment.name).is_some() {
             return Err(format!(
@@ -226,6 +232,7 @@ impl Deployer {
     /// Raises the memory of segments whose instances die of it, as far as it is a forecast, until the inbox closes.
     pub async fn relieve(self: Arc<Self>, mut starved: mpsc::Receiver<(usize, u64)>) {
         while let Some((index, limit)) = starved.recv().await {
+            let _one = self.changing.lock().await;
             let served = self.parts.segments.all()[index].clone();
             // Of several that die of one limit, the first has it raised.
             let is_raised = served.segment.limits.memory.0 > limit;
@@ -282,10 +289,10 @@ impl Deployer {
     }
 
     async fn resize(&self) {
-        let all = self.parts.segments.all();
-        for (index, served) in all.iter().enumerate().filter(|(_, served)| served.live) {
-            let Served { segment, activator, .. } = served;
-            if !segment.sized || !self.history.is_unjudged(&segment.name) {
+        for index in 0..self.parts.segments.len() {
+            let _one = self.changing.lock().await;
+            let Served { segment, activator, live } = self.parts.segments.all()[index].clone();
+            if !live || !segment.sized || !self.history.is_unjudged(&segment.name) {
                 continue;
             }
             let Some(forecast) = self.forecast(&segment.name).await else { continue };
@@ -294,9 +301,9 @@ impl Deployer {
             let Some(limits) = sizing::after_runs(segment.limits, &forecast, raised, now_ms) else {
                 continue;
             };
-            let next = Segment { limits, ..(**segment).clone() };
+            let next = Segment { limits, ..(*segment).clone() };
             let (name, mib, cores, runs) = (&segment.name, limits.memory.0 >> 20, limits.cpu, forecast.runs);
-            match self.replace(index, Arc::new(next), *activator).await {
+            match self.replace(index, Arc::new(next), activator).await {
                 Ok(()) => tracing::info!(segment = name, mib, cores, runs, "its limits follow its runs"),
                 Err(cause) => tracing::warn!(segment = name, cause, "its limits stay as they are"),
             }

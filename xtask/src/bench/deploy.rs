@@ -24,7 +24,7 @@ use super::machine::Machine;
 use super::progress::Progress;
 use super::release;
 use super::report::{Claim, Report, Target, Times};
-use super::stats::ratio;
+use super::stats::{Series, ratio};
 use crate::repository;
 use crate::setup::{self, Purpose};
 use crate::stop::Stop;
@@ -153,9 +153,9 @@ fn measure(rounds: usize, progress: &mut Progress, stop: &Stop) -> Result<Outcom
 
 impl Outcome {
     fn take(&mut self, round: Round) {
-        self.warm_of_round.extend(median(&round.warm));
+        self.warm_of_round.extend(Series::new(round.warm.clone()).p50());
         self.warm.extend(round.warm);
-        self.busy_of_round.extend(median(&round.busy));
+        self.busy_of_round.extend(Series::new(round.busy.clone()).p50());
         self.busy.extend(round.busy);
         self.first.push(round.first);
         self.unprepared.push(round.unprepared);
@@ -191,12 +191,6 @@ fn round(agent: &Agent, caller: &Caller, folder: &Path, version: usize) -> Resul
     let unprepared = ask()?;
     agent.wait_until_nothing_stands()?;
     Ok(Round { deploy, first, warm, busy, unprepared })
-}
-
-fn median(samples: &[f64]) -> Option<f64> {
-    let mut samples = samples.to_vec();
-    samples.sort_by(f64::total_cmp);
-    samples.get(samples.len() / 2).copied()
 }
 
 fn report(outcome: Outcome, machine: Machine, took_s: f64) -> Result<Report> {
