@@ -29,6 +29,12 @@ pub mod profile;
 
 pub mod reading;
 
+mod dice;
+
+pub mod trace;
+
+pub mod replay;
+
 pub use artifact::ArtifactError;
 pub use evaluate::{Scorecard, Verdict, better, score};
 pub use features::{N, NAMES};
