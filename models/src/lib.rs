@@ -35,6 +35,10 @@ pub mod trace;
 
 pub mod replay;
 
+pub mod timing;
+
+pub mod policy;
+
 pub use artifact::ArtifactError;
 pub use evaluate::{Scorecard, Verdict, better, score};
 pub use features::{N, NAMES};
