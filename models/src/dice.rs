@@ -22,11 +22,6 @@ impl Dice {
 
     /// The next in `0..bound`; 0 if there is none.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
-    }
-
-    /// The next in `[0, 1)`.
-    pub(crate) fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }

@@ -39,6 +39,8 @@ pub mod timing;
 
 pub mod policy;
 
+pub mod contest;
+
 pub use artifact::ArtifactError;
 pub use evaluate::{Scorecard, Verdict, better, score};
 pub use features::{N, NAMES};

@@ -1,5 +1,7 @@
 //! The baselines on a sample of Azure Functions 2019 give the figures that were found for it with other code.
 
+#![expect(clippy::unwrap_used, reason = "what helps tests ends them, too")]
+
 mod common;
 
 use weft_models::replay::{

@@ -6,5 +6,9 @@
 //! every moment by itself, whatever was decided before; only the time that a start takes has to be looked ahead.
 
 mod foresight;
+mod guard;
+mod interval;
+mod tune;
 
-pub use foresight::{Foresight, Rule};
+pub use foresight::{Foresight, Rule, Tuned};
+pub use tune::{ARMS, Class, KEEP, MULTIPLES, Tuner};

@@ -3,7 +3,8 @@
 //! Refused: calls that go back in time and calls of applications that do not exist.
 //!
 //! A call takes the instance that was used last among those with room, waits for one that is being made if there is none,
-//! or starts one: a cold start. An instance that serves nobody is *idle*; when it becomes so, its policy says for how
+//! or starts one. It is a cold start if it starts one, or has to wait for one that is made ahead of demand; who waits
+//! with a call that started one is slowed down, but is no cold start of its own. An instance that serves nobody is *idle*; when it becomes so, its policy says for how
 //! long it stays, and is asked again then. An application without an instance waits in the same way for one to be
 //! *prewarmed*. When memory is short the idle instance of least worth goes first, and a call for which no place can
 //! be made is dropped and counted.
@@ -76,7 +77,9 @@ pub struct Idle {
 pub enum Met {
     /// An instance was there.
     Warm,
-    /// It waited for one.
+    /// One was being made for an earlier call, and it waited with that one.
+    Waited,
+    /// One was made for it, or was still being made ahead of it: a cold start.
     Cold,
 }
 
@@ -98,7 +101,7 @@ pub trait Policy {
     fn evicted(&mut self, _app: u32, _worth: f64, _last: bool) {}
 }
 
-impl<P: Policy + ?Sized> Policy for &mut P {
+impl<P: Policy + ?Sized> Policy for Box<P> {
     fn called(&mut self, app: u32, now_us: u64, met: Met) {
         (**self).called(app, now_us, met);
     }
@@ -117,6 +120,6 @@ impl<P: Policy + ?Sized> Policy for &mut P {
 }
 
 /// Memory of applications in the unit of prices, GB.
-pub(crate) fn gigabytes(app: &App) -> f64 {
+pub fn gigabytes(app: &App) -> f64 {
     app.memory_kib as f64 / f64::from(1 << 20)
 }

@@ -73,7 +73,7 @@ impl<'a> Instances<'a> {
         self.idle_kib += kib;
         self.score.memory_kib_max = self.score.memory_kib_max.max(self.memory_kib);
         if ahead {
-            self.score.idle_kib_max = self.score.idle_kib_max.max(self.idle_kib);
+            self.note_idle();
             self.score.prewarms += u64::from(now_us >= self.window.from_us);
         }
         self.serial
@@ -117,8 +117,12 @@ impl<'a> Instances<'a> {
         self.score.busy_kib_us += self.window.kib_us(kib, instance.idle_since_us, now_us);
         instance.idle_since_us = now_us;
         self.idle_kib += kib;
-        self.score.idle_kib_max = self.score.idle_kib_max.max(self.idle_kib);
         true
+    }
+
+    /// Remembers the most memory that stood idle, once it is settled what goes.
+    pub(super) fn note_idle(&mut self) {
+        self.score.idle_kib_max = self.score.idle_kib_max.max(self.idle_kib);
     }
 
     /// Drops an idle instance.

@@ -143,8 +143,13 @@ impl<P: Policy> Simulation<'_, P> {
         let found = self.free(app);
         let (at, met) = match found {
             Some(at) => {
-                let late = self.instances.places[app as usize].instances[at].ready_us > now_us;
-                (Some(at), if late { Met::Cold } else { Met::Warm })
+                let instance = self.instances.places[app as usize].instances[at];
+                let met = match (instance.ready_us > now_us, instance.unused) {
+                    (false, _) => Met::Warm,
+                    (true, true) => Met::Cold,
+                    (true, false) => Met::Waited,
+                };
+                (Some(at), met)
             }
             None => (self.load(app, now_us, now_us + start_us, false), Met::Cold),
         };
@@ -218,8 +223,9 @@ impl<P: Policy> Simulation<'_, P> {
     }
 
     fn keep_idle_limit(&mut self, now_us: u64) {
-        let Some(idle_kib) = self.node.idle_kib else { return };
+        let idle_kib = self.node.idle_kib.unwrap_or(u64::MAX);
         while self.instances.idle_kib > idle_kib && self.evict(f64::INFINITY, now_us) {}
+        self.instances.note_idle();
     }
 
     /// Drops the idle instance of least worth, if that is below `worth`.

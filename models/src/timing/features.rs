@@ -142,7 +142,7 @@ pub(super) fn of_rest(rhythm: &Rhythm, trigger: Trigger, second: f32) -> [f32; A
 
 /// The largest usual period of timers that a minute is a multiple of.
 fn roundness(minute: u64) -> f32 {
-    [60, 30, 20, 15, 10, 5, 2].into_iter().find(|period| minute % period == 0).unwrap_or(1) as f32
+    [60, 30, 20, 15, 10, 5, 2].into_iter().find(|period| minute.is_multiple_of(*period)).unwrap_or(1) as f32
 }
 
 struct Recent {

@@ -158,6 +158,12 @@ impl Forest {
         Ok(Self { width: lessons.width as u16, trees })
     }
 
+    /// A forest that says the same of everything.
+    pub(super) fn constant(width: usize, confidence: f32) -> Self {
+        let leaf = Node { feature: 0, threshold: 0.0, low: 0, rows: 0, came: 0, confidence };
+        Self { width: width as u16, trees: vec![vec![leaf]] }
+    }
+
     /// How likely it is, in `[0, 1]`.
     pub fn confidence(&self, features: &[f32]) -> f32 {
         let leaf = |tree: &Vec<Node>| {
@@ -268,8 +274,7 @@ fn split(
         .min_weight_split(2.0)
         .min_weight_leaf((options.leaf_min as f32 / 4.0).min(half / 2.0))
         .min_impurity_decrease(1e-5)
-        .check()
-        .map_err(linfa::Error::from)?;
+        .check()?;
     let tree = learner.fit(&dataset)?;
     let root = tree.root_node();
     let (column, threshold, _) = root.split();

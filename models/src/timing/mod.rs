@@ -40,7 +40,13 @@ impl TimingModel {
     pub fn grow(tutor: &Tutor, options: &GrowOptions, seed: u64) -> Result<Self, GrowError> {
         let minute = Forest::grow(tutor.minutes(), options, seed)?;
         let features = options.features.min(AGAIN_WIDTH / 2);
-        let again = Forest::grow(tutor.rests(), &GrowOptions { features, ..*options }, seed ^ 1)?;
+        let again = match Forest::grow(tutor.rests(), &GrowOptions { features, ..*options }, seed ^ 1) {
+            // Where nobody is ever called twice in a minute, or everybody always, that is what is to be said.
+            Err(GrowError::NothingToTell { rows, came }) => {
+                Forest::constant(AGAIN_WIDTH, (came as f32 + 1.0) / (rows as f32 + 2.0))
+            }
+            grown => grown?,
+        };
         Ok(Self { minute, again })
     }
 
@@ -131,7 +137,8 @@ impl Outlook {
     /// How likely calls are in the stretch that begins at `at_us`, after the rhythm's last call.
     pub fn at(&mut self, model: &TimingModel, rhythm: &Rhythm, trigger: Trigger, at_us: u64) -> Stretch {
         if (self.last_us, self.count) != (rhythm.last_us, rhythm.count) {
-            let minutes = if self.last_us / MINUTE_US == rhythm.minute { self.minutes } else { [(0, 0.0); 2] };
+            let minutes =
+                if self.last_us / MINUTE_US == rhythm.minute { self.minutes } else { [(0, 0.0); 2] };
             *self = Self { last_us: rhythm.last_us, count: rhythm.count, minutes, rest: None };
         }
         let minute = at_us / MINUTE_US;

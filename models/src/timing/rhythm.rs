@@ -20,6 +20,10 @@ pub(super) const PART_S: f64 = 60.0 / PARTS as f64;
 const FADE_AT: u32 = 2_048;
 /// Counts per active minute are told apart up to these.
 pub(super) const COUNT_STEPS: [u32; 9] = [1, 2, 3, 4, 6, 10, 20, 60, u32::MAX];
+/// Intervals below a minute are told apart by doublings of this, in seconds.
+const SHORT_FROM_S: f64 = 0.5;
+/// Doublings up to a minute.
+const SHORT_STEPS: usize = 8;
 /// Periods that are voted with.
 const LAGS: usize = 6;
 
@@ -54,6 +58,9 @@ pub struct Rhythm {
     firsts: [u16; PARTS],
     firsts_all: u32,
     lags: [Lag; LAGS],
+    /// Intervals between calls of less than about a minute, by doublings.
+    short: [u16; SHORT_STEPS],
+    short_all: u32,
 }
 
 impl Rhythm {
@@ -78,6 +85,8 @@ impl Rhythm {
             firsts: [0; PARTS],
             firsts_all: 0,
             lags: [Lag::default(); LAGS],
+            short: [0; SHORT_STEPS],
+            short_all: 0,
         };
         rhythm.mark(now_us);
         rhythm
@@ -86,6 +95,7 @@ impl Rhythm {
     /// Another call; true if it is the first of its minute.
     pub fn called(&mut self, now_us: u64) -> bool {
         let now_us = now_us.max(self.last_us);
+        self.count_short((now_us - self.last_us) as f64 / SECOND_US as f64);
         self.last_us = now_us;
         let minute = now_us / MINUTE_US;
         if minute == self.minute {
@@ -101,6 +111,34 @@ impl Rhythm {
         self.mark(now_us);
         self.find_lags();
         true
+    }
+
+    fn count_short(&mut self, seconds: f64) {
+        let step = (seconds / SHORT_FROM_S).max(1.0).log2() as usize;
+        if let Some(count) = self.short.get_mut(step) {
+            *count += 1;
+            self.short_all += 1;
+            if self.short_all >= FADE_AT {
+                self.short_all = fade(&mut self.short);
+            }
+        }
+    }
+
+    /// Of the intervals below a minute, how many were longer than so many seconds, and how many there were.
+    pub(super) fn short_beyond(&self, seconds: f64) -> (f64, u32) {
+        let place = (seconds / SHORT_FROM_S).max(1.0).log2().min(SHORT_STEPS as f64);
+        let step = place as usize;
+        let beyond: f64 =
+            self.short[(step + 1).min(SHORT_STEPS)..].iter().map(|count| f64::from(*count)).sum();
+        let here = self.short.get(step).map_or(0.0, |count| f64::from(*count));
+        // The first step begins at nothing, each other one at half of its end.
+        let passed = if step == 0 && seconds < SHORT_FROM_S * 2.0 {
+            seconds / (SHORT_FROM_S * 2.0)
+        } else {
+            let from = SHORT_FROM_S * (step as f64).exp2();
+            (seconds - from) / from
+        };
+        (beyond + here * (1.0 - passed.clamp(0.0, 1.0)), self.short_all)
     }
 
     fn close_minute(&mut self) {
@@ -195,8 +233,10 @@ impl Rhythm {
     /// Share of the minutes with the same place within `period` (a divisor of 60) that were active.
     pub(super) fn phase_share(&self, minute: u64, period: u64) -> f32 {
         let place = minute % period;
-        let active: u32 =
-            (0..60).filter(|of_hour| of_hour % period == place).map(|at| u32::from(self.hour[at as usize])).sum();
+        let active: u32 = (0..60)
+            .filter(|of_hour| of_hour % period == place)
+            .map(|at| u32::from(self.hour[at as usize]))
+            .sum();
         // How many minutes with that place there were from the first up to the one asked for.
         let upto = |end: u64| (end + period - 1 - place) / period;
         let seen = upto(minute.max(self.minute)).saturating_sub(upto(self.first_minute));
@@ -219,6 +259,17 @@ impl Rhythm {
     /// The periods that the activity follows best.
     pub(super) fn lags(&self) -> &[Lag] {
         &self.lags
+    }
+
+    /// Active minutes per second, over the time that is remembered.
+    pub fn active_per_second(&self) -> f64 {
+        let known = self.known();
+        f64::from(self.active_among(known as usize)) / (known as f64 + 5.0) / 60.0
+    }
+
+    /// How surely an active minute is followed by another after the best period, in `[0, 1]`.
+    pub fn regularity(&self) -> f32 {
+        self.lags[0].share
     }
 
     /// Looks for the periods after which an active minute was most surely followed by another.

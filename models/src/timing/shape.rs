@@ -44,7 +44,13 @@ pub(super) fn rest(rhythm: &Rhythm, chance: f64, called: f64, second: f64) -> (f
     // As many as are usual and have not come yet, but no more than the pace of the minute so far gives.
     let pace = so_far * length / called.max(1.0);
     let more = (f64::from(rhythm.count_mean) - so_far).max(so_far / 4.0).min(pace).max(1.0);
-    let behind = |second: f64| none_within((second - called) / length, more);
+    let (too_long, all) = rhythm.short_beyond(length);
+    let own_weight = f64::from(all) - too_long;
+    let behind = |second: f64| {
+        let even = none_within((second - called) / length, more);
+        let own = rhythm.short_beyond(second - called).0 - too_long;
+        ((own + EVEN_WEIGHT * even) / (own_weight + EVEN_WEIGHT)).clamp(0.0, 1.0)
+    };
     let end = (part(second) + 1) as f64 * PART_S;
     let left = 1.0 - chance + chance * behind(second);
     let falls = chance * (behind(second) - behind(end)).max(0.0);

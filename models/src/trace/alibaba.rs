@@ -55,7 +55,7 @@ impl SecondCounts {
                 ("memoryInMb", row.memory_in_mb, MEMORY_MIB_MAX),
                 ("initDurationInMs", row.init_duration_in_ms, START_MS_MAX),
             ];
-            for (column, value, max) in known.into_iter().filter(|(_, value, max)| value > max) {
+            if let Some((column, value, max)) = known.into_iter().find(|(_, value, max)| value > max) {
                 return Err(Fault::OutOfRange { value: value as f64, column, max: max as f64 }.at(number));
             }
             if self.functions.len() >= self.limits.names_max {

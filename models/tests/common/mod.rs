@@ -1,6 +1,7 @@
 //! Traces for tests, from the folder that `WEFT_DATA` names. Where it is not set, tests on them say so and end.
 
 #![allow(dead_code, reason = "each file of tests uses some of them")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its data ends")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
