@@ -196,6 +196,23 @@ fn the_same_lessons_and_seed_grow_the_same_model() {
     assert_ne!(grown(3), grown(4));
 }
 
+#[test]
+fn a_model_survives_being_written_and_no_damage_is_read_as_a_model() {
+    let bytes = MODEL.to_bytes().unwrap();
+    assert_eq!(TimingModel::from_bytes(&bytes).unwrap(), *MODEL);
+    assert!(bytes.len() < 200_000, "{}", bytes.len());
+    assert!(TimingModel::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+    for at in (0..bytes.len()).step_by(bytes.len() / 97) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        assert!(TimingModel::from_bytes(&damaged).is_err(), "byte {at}");
+    }
+    let mut older = bytes;
+    older[5] = 0;
+    let error = TimingModel::from_bytes(&older).unwrap_err();
+    assert!(matches!(error, weft_models::ArtifactError::Version { found: 0, .. }), "{error}");
+}
+
 /// Chances of a call in each of the minutes after the last of `minutes`.
 fn chances(minutes: impl IntoIterator<Item = u64>, ahead: u64) -> Vec<f32> {
     let mut minutes = minutes.into_iter();

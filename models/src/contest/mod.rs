@@ -137,7 +137,7 @@ pub fn contest(
     told: &mut dyn FnMut(&str),
 ) -> Result<Contest, ContestError> {
     let (begin_us, end_us) = (counts.begin_us(), counts.end_us());
-    let half_us = begin_us + (end_us - begin_us) / 2 / MINUTE_US * MINUTE_US;
+    let half_us = half_us(counts);
     let tutor = taught(counts, sweep.expansion, half_us);
     let lessons = (tutor.minutes().len(), tutor.rests().len());
     told(&format!("{name}: growing trees on {} and {} lessons", lessons.0, lessons.1));
@@ -159,6 +159,21 @@ pub fn contest(
         trees: model.size(),
         lessons,
     })
+}
+
+/// The trees that the first half of a trace gives.
+///
+/// # Errors
+/// See [`ContestError`].
+pub fn grown(counts: &Counts, sweep: &Sweep) -> Result<TimingModel, ContestError> {
+    let tutor = taught(counts, sweep.expansion, half_us(counts));
+    Ok(TimingModel::grow(&tutor, &sweep.grow, sweep.seed)?)
+}
+
+/// The whole minute in the middle of a trace.
+fn half_us(counts: &Counts) -> u64 {
+    let (begin_us, end_us) = (counts.begin_us(), counts.end_us());
+    begin_us + (end_us - begin_us) / 2 / MINUTE_US * MINUTE_US
 }
 
 fn taught(counts: &Counts, expansion: Expansion, until_us: u64) -> Tutor {

@@ -304,3 +304,42 @@ fn fade(counts: &mut [u16]) -> u32 {
     counts.iter_mut().for_each(|count| *count /= 2);
     counts.iter().map(|count| u32::from(*count)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_takes_no_more_than_a_kibibyte() {
+        let size = size_of::<Rhythm>() + size_of::<[u16; GAP_MAX + 1]>();
+        assert!(size <= 1_024, "{size}");
+    }
+
+    #[test]
+    fn what_is_remembered_is_right_over_words_of_bits_and_over_the_longest_interval() {
+        let mut rhythm = Rhythm::new(0);
+        for minute in [3_u64, 70, 130, 131, 131, 500] {
+            rhythm.called(minute * MINUTE_US);
+        }
+        let active: Vec<u64> = (0..=500).filter(|minute| rhythm.active(*minute)).collect();
+        assert_eq!(active, [0, 3, 70, 130, 131, 500]);
+        assert_eq!((rhythm.active_among(371), rhythm.active_among(370), rhythm.active_among(501)), (2, 2, 6));
+        assert_eq!((rhythm.gap_count(3), rhythm.gap_count(67), rhythm.gap_count(1)), (1, 1, 1));
+        // 369 minutes are beyond the longest interval, and at least as long as any.
+        assert_eq!((rhythm.gaps_from(61), rhythm.gaps_from(240), rhythm.gaps_from(241)), (2, 1, 1));
+        rhythm.called(2_000 * MINUTE_US);
+        assert_eq!((rhythm.active_among(512), rhythm.active(500)), (1, false));
+    }
+
+    #[test]
+    fn the_period_of_a_timer_is_found_beside_noise() {
+        let mut rhythm = Rhythm::new(0);
+        for minute in 1..300_u64 {
+            if minute.is_multiple_of(7) || minute.is_multiple_of(41) {
+                rhythm.called(minute * MINUTE_US);
+            }
+        }
+        assert!(rhythm.lags()[0].minutes.is_multiple_of(7), "{:?}", rhythm.lags());
+        assert!(rhythm.regularity() > 0.8, "{}", rhythm.regularity());
+    }
+}

@@ -21,7 +21,7 @@ const START_MS_MAX: u64 = 3_600_000;
 /// One function, as its line of JSON tells it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SecondRow {
+struct SecondRow {
     key: String,
     memory_in_mb: u64,
     init_duration_in_ms: u64,

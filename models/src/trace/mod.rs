@@ -16,7 +16,7 @@ mod spans;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-pub use alibaba::{SecondCounts, SecondRow};
+pub use alibaba::SecondCounts;
 pub use azure2019::MinuteCounts;
 pub use azure2021::PerCall;
 pub use counts::{Counts, Expanded, Expansion};
