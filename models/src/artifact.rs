@@ -14,12 +14,14 @@ use crate::features::NAMES;
 use crate::forecast::Model;
 use crate::history::History;
 use crate::profile::{self, Sizing};
+use crate::timing::{AGAIN_NAMES, MINUTE_NAMES, TimingModel};
 
 const MAGIC: [u8; 4] = *b"weft";
 const HEADER_LEN: usize = 11;
 const KIND_MODEL: u8 = 1;
 const KIND_HISTORY: u8 = 2;
 const KIND_SIZING: u8 = 3;
+const KIND_TIMING: u8 = 4;
 /// Goes up whenever the body or the meaning of a feature changes.
 const VERSION: u16 = 1;
 /// Trees in a model; more would only be read from bytes made to be slow.
@@ -118,6 +120,33 @@ impl Sizing {
         }
         if sizing.is_sound() { Ok(sizing) } else { Err(ArtifactError::Unsound) }
     }
+}
+
+impl TimingModel {
+    /// The model as bytes.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Encode`] if the encoder fails.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ArtifactError> {
+        seal(KIND_TIMING, &(timing_mark(), self))
+    }
+
+    /// The model in `bytes`.
+    ///
+    /// # Errors
+    /// See [`ArtifactError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<TimingModel, ArtifactError> {
+        let (mark, model): (u32, TimingModel) = open(KIND_TIMING, bytes)?;
+        if mark != timing_mark() {
+            return Err(ArtifactError::Features);
+        }
+        if model.is_sound() { Ok(model) } else { Err(ArtifactError::Unsound) }
+    }
+}
+
+/// Changes when what the trees of times see is renamed, moved, added or dropped.
+fn timing_mark() -> u32 {
+    crc32fast::hash([&MINUTE_NAMES[..], &AGAIN_NAMES[..]].concat().join("\n").as_bytes())
 }
 
 /// Changes when a feature is renamed, moved, added or dropped.

@@ -5,6 +5,8 @@
 //! ```text
 //! Observation ─► history ─► Candidate ─► forecast ─► Ranked ─► path ─► Forecast
 //!                   └─ Lesson ─► forecast::train ─► Model ─► evaluate ─► Verdict
+//! calls ─► timing ─► chance of a call, now and in coming minutes ─► policy ─► whether an instance stands
+//! trace ─► calls ─► replay, under that policy and those of the literature ─► contest ─► who does better
 //! ```
 
 pub mod observe;
@@ -28,6 +30,18 @@ pub mod cost;
 pub mod profile;
 
 pub mod reading;
+
+mod dice;
+
+pub mod trace;
+
+pub mod replay;
+
+pub mod timing;
+
+pub mod policy;
+
+pub mod contest;
 
 pub use artifact::ArtifactError;
 pub use evaluate::{Scorecard, Verdict, better, score};

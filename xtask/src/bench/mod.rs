@@ -6,6 +6,7 @@ mod deploy;
 mod machine;
 mod progress;
 mod release;
+mod replay;
 mod report;
 mod scrape;
 mod start;
@@ -34,6 +35,8 @@ enum What {
     Vm(vm::Arguments),
     /// The code graph and what code costs: right call graphs of PyCG's benchmark, source per second, right costs
     Code(code::Arguments),
+    /// The policy for prewarming and keep-alive, against those of the literature on traces of calls
+    Replay(replay::Arguments),
 }
 
 /// Measures.
@@ -46,6 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         What::Deploy(arguments) => deploy::run(arguments),
         What::Vm(arguments) => vm::run(arguments),
         What::Code(arguments) => code::run(arguments),
+        What::Replay(arguments) => replay::run(arguments),
     }
 }
 

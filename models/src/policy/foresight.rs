@@ -1,0 +1,262 @@
+//! The policy that follows forecasts. In: calls, and instances that serve nobody. Out: how long they stand, and when one is
+//! made ahead of a call.
+
+use serde::{Deserialize, Serialize};
+
+use super::guard::Guard;
+use super::interval::Interval;
+use super::tune::{Class, KEEP, MULTIPLES, PLAIN, Tuner};
+use crate::replay::{Decision, Hold, Idle, Met, Policy, gigabytes};
+use crate::timing::{Outlook, Rhythm, Stretch, Timing, TimingModel};
+use crate::trace::{App, SECOND_US};
+
+/// An instance that has just served stays for this long, whatever is forecast: calls that come in a row need no thought.
+const GRACE_US: u64 = 250_000;
+/// It does not go if it is wanted again within this.
+const PAUSE_US: u64 = 2 * SECOND_US;
+/// Stretches looked at in one decision on an instance that is to be made: the next two minutes.
+const LOOK_MAX: usize = 24;
+/// And on one that stands: the next call mostly comes before that.
+const LOOK_STANDING_MAX: usize = 2;
+/// Spare instances stay for this long.
+const SPARE_US: u64 = 10 * SECOND_US;
+
+/// What a saved cold start is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Price of one cold start of an application of 1 GB that is called once an hour, in GB·s.
+    pub price_gb_s: f64,
+    /// How the price grows with memory: 0, not at all: every cold start counts the same; 1: with the memory.
+    pub memory_power: f64,
+    /// How the price falls with the calls of an hour: 0, not at all; 1: each application counts the same.
+    pub rate_power: f64,
+    /// Whether multiples of the price are learned per class of segments.
+    pub tuned: Tuned,
+}
+
+/// Whether the price is learned, and what it is kept safe by.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Tuned {
+    /// The price is the price.
+    Never,
+    /// Per class of segments, never much worse than plain keep-alive.
+    Online {
+        /// Plain keep-alive: an instance stays for this long, in µs.
+        keep_us: u64,
+        /// A segment that lost more than the price of so many cold starts against plain keep-alive within the last hour
+        /// follows that.
+        lost_max: f64,
+    },
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        let tuned = Tuned::Online { keep_us: 600 * SECOND_US, lost_max: 4.0 };
+        Self { price_gb_s: 200.0, memory_power: 0.0, rate_power: 0.0, tuned }
+    }
+}
+
+impl Rule {
+    /// Price of a cold start in GB·s.
+    pub fn price(&self, gigabytes: f64, calls_per_hour: f64) -> f64 {
+        let rate = calls_per_hour.max(1.0).powf(self.rate_power);
+        self.price_gb_s * gigabytes.powf(self.memory_power) / rate
+    }
+
+    /// How much more than plain keep-alive a segment can cost within any hour, in GB·s, where a cold start counts
+    /// `price_gb_s`; `None` if nothing keeps it safe.
+    ///
+    /// Intervals within the hour lose at most the limit before the last one of them, which loses at most the limit and a
+    /// cold start. The two that reach beyond the hour lose as much each, and what plain keep-alive spent outside of the
+    /// hour may be their gain. An instance that stands is looked at again within ten seconds.
+    pub fn lost_max_gb_s(&self, gigabytes: f64, price_gb_s: f64) -> Option<f64> {
+        let Tuned::Online { keep_us, lost_max } = self.tuned else { return None };
+        let kept = (keep_us + 10 * SECOND_US) as f64 / 1e6 * gigabytes;
+        Some((4.0 * lost_max + 3.0) * price_gb_s + 2.0 * kept)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Segment {
+    gigabytes: f64,
+    start_us: u64,
+    outlook: Outlook,
+    calls: u64,
+    first_us: u64,
+    /// Calls expected per second when last asked for.
+    per_second: f64,
+    interval: Interval,
+    guard: Guard,
+}
+
+/// Follows a model's forecasts by a rule.
+#[derive(Clone, Debug)]
+pub struct Foresight<'a> {
+    model: &'a TimingModel,
+    apps: &'a [App],
+    rule: Rule,
+    timing: Timing,
+    tuner: Tuner,
+    segments: Vec<Segment>,
+}
+
+impl<'a> Foresight<'a> {
+    /// For these applications.
+    pub fn new(model: &'a TimingModel, apps: &'a [App], rule: Rule) -> Self {
+        let segment = |app: &App| Segment {
+            gigabytes: gigabytes(app),
+            start_us: app.start_us,
+            outlook: Outlook::default(),
+            calls: 0,
+            first_us: 0,
+            per_second: 0.0,
+            interval: Interval::default(),
+            guard: Guard::default(),
+        };
+        let segments = apps.iter().map(segment).collect();
+        let (timing, tuner) = (Timing::new(apps.len()), Tuner::default());
+        Self { model, apps, rule, timing, tuner, segments }
+    }
+
+    /// What was learned of classes of segments.
+    pub fn tuner(&self) -> &Tuner {
+        &self.tuner
+    }
+
+    /// Price of a cold start of a segment now.
+    fn price(&self, app: usize, now_us: u64) -> f64 {
+        let Segment { gigabytes, calls, first_us, .. } = self.segments[app];
+        let hours = ((now_us - first_us) as f64 / 3.6e9).max(1.0);
+        self.rule.price(gigabytes, calls as f64 / hours).max(f64::MIN_POSITIVE)
+    }
+
+    /// Stretches from now on as long as they are all to be stood through, or none.
+    fn look(&mut self, app: usize, now_us: u64, hold: Hold, bar: f64) -> Option<Decision> {
+        let trigger = self.apps[app].trigger;
+        let rhythm = self.timing.get(app as u32)?;
+        let segment = &mut self.segments[app];
+        let ahead_us = if hold == Hold::Loaded { segment.start_us.max(PAUSE_US) } else { segment.start_us };
+        let looks = if hold == Hold::Loaded { LOOK_STANDING_MAX } else { LOOK_MAX };
+        let mut decided: Option<Hold> = None;
+        let mut at_us = now_us;
+        for _ in 0..looks {
+            let Stretch { mut until_us, per_second } = segment.outlook.at(self.model, rhythm, trigger, at_us);
+            let mut wanted = per_second >= bar;
+            // What takes time to be ready is worth making, or keeping, if it is wanted by then.
+            if ahead_us > 0 && !wanted {
+                let then = segment.outlook.at(self.model, rhythm, trigger, at_us + ahead_us);
+                wanted = then.per_second >= bar;
+                until_us = until_us.min(then.until_us - ahead_us).max(at_us + 1);
+            }
+            let here = if wanted { Hold::Loaded } else { Hold::Unloaded };
+            if *decided.get_or_insert(here) != here {
+                break;
+            }
+            if at_us == now_us {
+                segment.per_second = per_second;
+            }
+            segment.interval.expect(until_us, per_second);
+            at_us = until_us;
+        }
+        Some(Decision { hold: decided.unwrap_or(hold), until_us: at_us })
+    }
+
+    /// The arm that a segment follows now: its class's, or plain keep-alive where it has lost too much against that.
+    fn arm(&mut self, app: usize, class: Class, now_us: u64, price: f64) -> (usize, u64) {
+        let Tuned::Online { keep_us, lost_max } = self.rule.tuned else { return (PLAIN, 0) };
+        let segment = &mut self.segments[app];
+        let in_this = segment.interval.lost_gb_s(segment.gigabytes, now_us, keep_us);
+        let lost = segment.guard.lost_gb_s(now_us).max(in_this);
+        let arm = if lost > lost_max * price { KEEP } else { self.tuner.arm(class) };
+        (arm, keep_us)
+    }
+
+    /// Ends the interval of a segment: each arm is told what it would have lost.
+    fn settle(&mut self, app: usize, now_us: u64, met: Met) {
+        let Tuned::Online { keep_us, .. } = self.rule.tuned else { return };
+        let price = self.price(app, now_us);
+        let segment = &mut self.segments[app];
+        let Some(mut losses) = segment.interval.end(segment.gigabytes, price, now_us, keep_us) else {
+            return;
+        };
+        let cold = if met == Met::Cold { price } else { 0.0 };
+        let lost = losses.own_gb_s + cold - losses.arms[KEEP];
+        segment.guard.add(now_us, lost);
+        losses.arms.iter_mut().for_each(|loss| *loss = loss.min(1e9));
+        self.tuner.learn(segment.interval.class, &losses.arms, price);
+    }
+}
+
+/// The class that a segment falls into.
+fn class(rhythm: &Rhythm, app: &App, calls: u64, hours: f64) -> Class {
+    let share = rhythm.regularity();
+    let regular = u8::from(share >= 0.3) + u8::from(share >= 0.8);
+    let per_hour = calls as f64 / hours;
+    let rate = [2.0, 20.0, 200.0].iter().filter(|least| per_hour >= **least).count() as u8;
+    Class { trigger: app.trigger, regular, rate }
+}
+
+impl Policy for Foresight<'_> {
+    fn called(&mut self, app: u32, now_us: u64, met: Met) {
+        self.settle(app as usize, now_us, met);
+        self.timing.called(app, now_us);
+        let segment = &mut self.segments[app as usize];
+        if segment.calls == 0 {
+            segment.first_us = now_us;
+        }
+        segment.calls += 1;
+        // Until it is asked for: who was just called is worth most.
+        segment.per_second = 1.0;
+    }
+
+    fn decide(&mut self, idle: &Idle) -> Decision {
+        let (app, now_us) = (idle.app as usize, idle.now_us);
+        if self.segments[app].calls == 0 {
+            return Decision::unloaded(u64::MAX);
+        }
+        if idle.hold == Hold::Loaded && idle.since_us == Some(now_us) {
+            return Decision::loaded(now_us + GRACE_US);
+        }
+        let since_us = idle.since_us.unwrap_or(0);
+        if idle.spare > 0 {
+            let stays = now_us < since_us + SPARE_US;
+            return if stays { Decision::loaded(since_us + SPARE_US) } else { Decision::unloaded(u64::MAX) };
+        }
+        let price = self.price(app, now_us);
+        let Segment { gigabytes, calls, first_us, .. } = self.segments[app];
+        if !self.segments[app].interval.is_open() {
+            let hours = ((now_us - first_us) as f64 / 3.6e9).max(1.0);
+            let class = self.timing.get(idle.app).map(|rhythm| class(rhythm, &self.apps[app], calls, hours));
+            self.segments[app].interval.begin(since_us, class.unwrap_or_default());
+        }
+        self.segments[app].interval.pass(gigabytes, price, now_us);
+        let (arm, keep_us) = self.arm(app, self.segments[app].interval.class, now_us, price);
+        let multiple = MULTIPLES.get(arm).copied().unwrap_or(1.0);
+        let looked = self.look(app, now_us, idle.hold, gigabytes / (price * multiple));
+        let mut decision = looked.unwrap_or(Decision::unloaded(u64::MAX));
+        if arm == KEEP {
+            let until_us = since_us + keep_us;
+            decision = if idle.hold == Hold::Loaded && now_us < until_us {
+                Decision::loaded(decision.until_us.min(until_us))
+            } else {
+                Decision::unloaded(decision.until_us)
+            };
+        }
+        self.segments[app].interval.follow(decision);
+        decision
+    }
+
+    fn worth(&mut self, app: u32, now_us: u64, _idle_since_us: u64) -> f64 {
+        let at = app as usize;
+        // What is not expected at once may well be needed before memory is free again: its usual rate counts, too.
+        let Segment { gigabytes, per_second, .. } = self.segments[at];
+        let usual = self.timing.get(app).map_or(0.0, Rhythm::active_per_second);
+        (per_second + usual) * self.price(at, now_us) / gigabytes
+    }
+
+    fn evicted(&mut self, app: u32, _worth: f64, last: bool) {
+        if last {
+            self.segments[app as usize].interval.follow(Decision::unloaded(u64::MAX));
+        }
+    }
+}

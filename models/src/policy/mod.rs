@@ -1,0 +1,14 @@
+//! What a forecast is worth. In: how likely a call is now, what an instance takes, what a cold start costs. Out: whether an
+//! instance is to stand, now and until when.
+//!
+//! One rule: an instance stands while the cold starts that it is expected to save per second, at the price of one, are worth
+//! more than the memory that it takes. Costs of standing add up over time and savings do, too, so the rule is best in
+//! every moment by itself, whatever was decided before; only the time that a start takes has to be looked ahead.
+
+mod foresight;
+mod guard;
+mod interval;
+mod tune;
+
+pub use foresight::{Foresight, Rule, Tuned};
+pub use tune::{ARMS, Class, KEEP, MULTIPLES, Tuner};
