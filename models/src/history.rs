@@ -24,7 +24,7 @@ use crate::features::N;
 use crate::observe::{Observation, Principal, SegmentId, SyscallShares};
 use context::{Bounds, ContextTable};
 pub use place::Source;
-pub(crate) use place::{Place, SOURCE_COUNT};
+pub(crate) use place::{NEAR_STEPS, Place, SOURCE_COUNT};
 pub use propose::{Candidate, Sources};
 pub(crate) use propose::{Evidence, Moment};
 use stream::{Episode, Pending, Streams};
@@ -32,8 +32,18 @@ use stream::{Episode, Pending, Streams};
 /// Overdue forecasts that one observation may settle: enough that none pile up, few enough to bound its time.
 const SETTLED_PER_OBSERVATION: usize = 4;
 /// The contexts that an end follows like any segment does; the others say what is asked for, not after what.
-const SEQUENCES: [Source; 6] =
-    [Source::All1, Source::All2, Source::All3, Source::Request, Source::Own1, Source::Own2];
+const SEQUENCES: [Source; 10] = [
+    Source::All1,
+    Source::All2,
+    Source::All3,
+    Source::All5,
+    Source::Skip,
+    Source::Bag,
+    Source::Entry,
+    Source::Request,
+    Source::Own1,
+    Source::Own2,
+];
 
 /// How much is remembered, and for how long things belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +69,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            principals: 16_384,
-            contexts: 65_536,
+            principals: 100_000,
+            contexts: 262_144,
             followers: 12,
             candidates: 10,
             episodes: 32,
@@ -90,6 +100,7 @@ pub struct Lesson {
     /// The candidate.
     pub segment: SegmentId,
     /// What was known of it then.
+    #[serde(with = "crate::features::serde_row")]
     pub features: [f32; N],
     /// How it turned out.
     pub outcome: Outcome,
@@ -141,6 +152,9 @@ impl History {
         self.settle(&mut episode, Some(observation.segment), &mut lessons);
         self.count(&mut episode, &observation);
         episode.place = episode.place.after_request(&observation);
+        if let Some(key) = episode.place.near_key(0) {
+            self.table.meet(key, observation.at_ms, self.limits.contexts);
+        }
         self.open(episode);
         lessons
     }
@@ -176,9 +190,14 @@ impl History {
         self.place_of(principal).map_or_else(Vec::new, |place| self.candidates_at(&place, now_ms))
     }
 
+    /// The latest time that was told.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// Contexts held at present.
     pub fn context_count(&self) -> usize {
-        self.table.contexts.len()
+        self.table.len()
     }
 
     /// Users and calling segments followed at present.
@@ -193,15 +212,15 @@ impl History {
 
     /// Whether all counts can have come from learning, and the limits hold.
     pub(crate) fn is_sound(&self) -> bool {
-        self.table.contexts.len() <= self.limits.contexts
+        self.table.len() <= self.limits.contexts
+            && self.table.is_sound()
             && self.streams.len() <= self.limits.principals
             && self.profiles.len() <= self.limits.profiles
             && self.streams.longest() <= self.limits.episodes
             && self
                 .table
-                .contexts
-                .values()
-                .all(|c| c.is_sound() && c.followers.len() <= self.limits.followers)
+                .iter()
+                .all(|c| c.is_sound() && c.followers.len() <= 2 * self.limits.followers)
             && self.profiles.values().all(|shares| shares.checked().is_some())
     }
 
@@ -276,6 +295,14 @@ impl History {
             let Some(key) = key.filter(|_| source != within) else { continue };
             self.table.meet(key, at_ms, bounds.contexts);
             self.table.follow(key, observation.segment, at_ms, delay_ms, bounds);
+        }
+        let near = Bounds { followers: 2 * bounds.followers, ..bounds };
+        for back in 0..NEAR_STEPS {
+            // Only the first time since: how often it comes near is asked, not how many times it comes.
+            let Some(key) = episode.place.near_key(back) else { break };
+            if !episode.place.came_within(observation.segment, back + 1) {
+                self.table.follow(key, observation.segment, at_ms, delay_ms, near);
+            }
         }
         if let Some(key) = episode.place.within_key().filter(|_| episode.see(observation.segment)) {
             let delay_ms = at_ms.saturating_sub(episode.began_ms) as f32;

@@ -1,0 +1,236 @@
+//! Scores forecasts of what comes next on real traces: trains on the past, scores on the future, beside sequence
+//! predictors of the literature. In: the folder of the traces. Out: one line, or one JSON object, per trace.
+//!
+//! `foresee DATA [--json] [--peers] [--cut SHARE] [--until SHARE] [TRACE …]`: `--cut 0.55 --until 0.7` splits the past
+//! again, for tuning.
+
+mod peers;
+mod traces;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use peers::{Markov, Peer, Ppm};
+use traces::Trace;
+use weft_models::{History, Lesson, Limits, Model, Options, Principal, Ranked, SegmentId};
+
+struct Arguments {
+    data: PathBuf,
+    json: bool,
+    peers: bool,
+    cut: f64,
+    until: f64,
+    traces: Vec<String>,
+}
+
+fn arguments() -> Result<Arguments> {
+    let mut words = std::env::args().skip(1);
+    let mut arguments = Arguments {
+        data: PathBuf::from(words.next().context("which folder has the traces?")?),
+        json: false,
+        peers: false,
+        cut: 0.7,
+        until: 1.0,
+        traces: Vec::new(),
+    };
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--json" => arguments.json = true,
+            "--peers" => arguments.peers = true,
+            "--cut" => arguments.cut = words.next().context("--cut what?")?.parse()?,
+            "--until" => arguments.until = words.next().context("--until what?")?.parse()?,
+            _ => arguments.traces.push(word),
+        }
+    }
+    if arguments.traces.is_empty() {
+        arguments.traces = traces::ALL.iter().map(|name| (*name).to_owned()).collect();
+    }
+    Ok(arguments)
+}
+
+/// What is counted while forecasts are scored.
+#[derive(Default)]
+struct Tally {
+    scored: usize,
+    hits: [usize; 3],
+    covered: usize,
+    squares: f64,
+    bins: [(usize, f64, usize); 10],
+    times_us: Vec<f32>,
+}
+
+impl Tally {
+    fn count(&mut self, ranked: &[(u32, f32)], came: u32) {
+        self.scored += 1;
+        let place = ranked.iter().position(|(segment, _)| *segment == came);
+        for (nth, hits) in self.hits.iter_mut().enumerate() {
+            *hits += usize::from(place.is_some_and(|place| place <= nth));
+        }
+        self.covered += usize::from(place.is_some());
+        let Some((first, confidence)) = ranked.first() else { return };
+        let hit = usize::from(*first == came);
+        self.squares += (f64::from(*confidence) - hit as f64).powi(2);
+        let bin = &mut self.bins[((confidence * 10.0) as usize).min(9)];
+        *bin = (bin.0 + 1, bin.1 + f64::from(*confidence), bin.2 + hit);
+    }
+
+    fn hit(&self, within: usize) -> f64 {
+        self.hits[within - 1] as f64 / self.scored.max(1) as f64
+    }
+
+    fn ece(&self) -> f64 {
+        let error = |(_, sum, hits): &(usize, f64, usize)| (sum - *hits as f64).abs();
+        self.bins.iter().map(error).sum::<f64>() / self.scored.max(1) as f64
+    }
+
+    fn time_us(&mut self, share: f64) -> f32 {
+        self.times_us.sort_unstable_by(f32::total_cmp);
+        let at = (self.times_us.len() as f64 * share) as usize;
+        self.times_us.get(at.min(self.times_us.len().saturating_sub(1))).copied().unwrap_or(0.0)
+    }
+}
+
+/// For each event, whether it goes on in the session of the event before it.
+fn continues(trace: &Trace) -> Vec<bool> {
+    let mut last: HashMap<Principal, u64> = HashMap::new();
+    let goes_on = |event: &weft_models::Observation| {
+        let before = last.insert(event.principal, event.at_ms);
+        before.is_some_and(|before_ms| event.at_ms - before_ms <= trace.gap_ms)
+    };
+    trace.events.iter().map(goes_on).collect()
+}
+
+struct Ours {
+    tally: Tally,
+    rows: usize,
+    train_s: f64,
+}
+
+fn ours(trace: &Trace, arguments: &Arguments, continues: &[bool]) -> Result<Ours> {
+    let env = |name: &str, default: f64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default); // TUNE
+    let d = Limits::default(); // TUNE
+    let limits = Limits { session_gap_ms: trace.gap_ms, candidates: env("CAND", d.candidates as f64) as usize, followers: env("FOLL", d.followers as f64) as usize, ..d };
+    let mut history = History::new(limits);
+    let cut = (trace.events.len() as f64 * arguments.cut) as usize;
+    let until = (trace.events.len() as f64 * arguments.until) as usize;
+    let mut lessons: Vec<Lesson> = Vec::new();
+    for event in &trace.events[..cut] {
+        lessons.extend(history.observe(event));
+    }
+    let began = Instant::now();
+    let model = { let d = Options::default(); // TUNE
+    Model::train(&lessons, Options { trees: env("TREES", d.trees as f64) as usize, depth_max: env("DEPTH", d.depth_max as f64) as usize, leaf_min: env("LEAF", d.leaf_min as f64) as usize, rate: env("RATE", d.rate.into()) as f32, rows_max: env("ROWS", d.rows_max as f64) as usize, ..d }, 7)? };
+    let train_s = began.elapsed().as_secs_f64();
+    let mut forecasts: HashMap<Principal, Vec<Ranked>> = HashMap::new();
+    let mut tally = Tally::default();
+    for (index, event) in trace.events.iter().enumerate().take(until).skip(cut) {
+        if continues[index] {
+            // Before the cut nothing was forecast yet.
+            let ranked = forecasts.remove(&event.principal).unwrap_or_else(|| {
+                model.rank(&history.candidates(event.principal, history.now_ms()))
+            });
+            let ranked: Vec<(u32, f32)> = ranked.iter().map(|r| (r.segment.0, r.confidence)).collect();
+            tally.count(&ranked, event.segment.0);
+        }
+        history.observe(event);
+        let began = Instant::now();
+        let ranked = model.rank(&history.candidates(event.principal, event.at_ms));
+        tally.times_us.push(began.elapsed().as_secs_f32() * 1e6);
+        forecasts.insert(event.principal, ranked);
+    }
+    if std::env::var_os("WEFT_IMPORTANCE").is_some() {
+        let mut counts: Vec<(f32, &str)> = model.importance().into_iter().zip(weft_models::NAMES).collect();
+        counts.sort_by(|a, b| b.0.total_cmp(&a.0));
+        for (count, name) in counts {
+            eprintln!("  {count:.3} {name}");
+        }
+    }
+    Ok(Ours { tally, rows: lessons.len(), train_s })
+}
+
+const PEER_MEMORY: usize = 8;
+
+fn peer(trace: &Trace, arguments: &Arguments, continues: &[bool], peer: &mut dyn Peer) -> Tally {
+    let cut = (trace.events.len() as f64 * arguments.cut) as usize;
+    let until = (trace.events.len() as f64 * arguments.until) as usize;
+    let mut before: HashMap<Principal, Vec<u32>> = HashMap::new();
+    let mut forecasts: HashMap<Principal, Vec<u32>> = HashMap::new();
+    let mut tally = Tally::default();
+    for (index, event) in trace.events.iter().enumerate().take(until) {
+        let SegmentId(item) = event.segment;
+        let trail = before.entry(event.principal).or_default();
+        if continues[index] {
+            if index >= cut {
+                let ranked = forecasts.remove(&event.principal).unwrap_or_else(|| peer.rank(trail));
+                let ranked: Vec<(u32, f32)> = ranked.into_iter().map(|item| (item, 0.0)).collect();
+                tally.count(&ranked, item);
+            }
+            peer.learn(trail, item);
+        } else {
+            trail.clear();
+        }
+        trail.push(item);
+        if trail.len() > PEER_MEMORY {
+            trail.remove(0);
+        }
+        if index >= cut {
+            let began = Instant::now();
+            let ranked = peer.rank(trail);
+            tally.times_us.push(began.elapsed().as_secs_f32() * 1e6);
+            forecasts.insert(event.principal, ranked);
+        }
+    }
+    tally
+}
+
+fn main() -> Result<()> {
+    let arguments = arguments()?;
+    for name in &arguments.traces {
+        let trace = traces::read(name, &arguments.data)?;
+        let continues = continues(&trace);
+        let mut best = [0.0_f64; 2];
+        let mut told = Vec::new();
+        if arguments.peers {
+            let peers: [(&str, Box<dyn Peer>); 5] = [
+                ("Markov 1", Box::new(Markov::new(1))),
+                ("Markov 2", Box::new(Markov::new(2))),
+                ("Markov 3", Box::new(Markov::new(3))),
+                ("PPM 3", Box::new(Ppm::new(3))),
+                ("PPM 5", Box::new(Ppm::new(5))),
+            ];
+            for (peer_name, mut one) in peers {
+                let mut tally = peer(&trace, &arguments, &continues, one.as_mut());
+                let (hit1, hit3) = (tally.hit(1), tally.hit(3));
+                best = [best[0].max(hit1), best[1].max(hit3)];
+                let us = tally.time_us(0.5);
+                told.push(serde_json::json!({ "name": peer_name, "hit1": hit1, "hit3": hit3, "cpu_us_per_forecast": us }));
+                if !arguments.json {
+                    println!("  {peer_name:10} {hit1:.4} {hit3:.4} {us:.1} us");
+                }
+            }
+        }
+        let Ours { mut tally, rows, train_s } = ours(&trace, &arguments, &continues)?;
+        let (p50, p99) = (tally.time_us(0.5), tally.time_us(0.99));
+        let line = serde_json::json!({
+            "name": trace.name, "requests": trace.events.len(), "scored": tally.scored, "lessons": rows,
+            "hit1": tally.hit(1), "hit3": tally.hit(3), "covered": tally.covered as f64 / tally.scored.max(1) as f64,
+            "ece": tally.ece(), "brier": tally.squares / tally.scored.max(1) as f64,
+            "forecast_us_p50": p50, "forecast_us_p99": p99, "train_s": train_s,
+            "hit1_minus_best_peer": tally.hit(1) - best[0], "hit3_minus_best_peer": tally.hit(3) - best[1],
+            "peers": told,
+        });
+        if arguments.json {
+            println!("{line}");
+        } else {
+            println!(
+                "{:12} {:6} scored, {:7} lessons: hit@1 {:.4} ({:+.4}) hit@3 {:.4} ({:+.4}) covered {:.3} ece {:.4} brier {:.4}, {:.2} us p50 {:.1} us p99, trained in {:.1} s",
+                trace.name, tally.scored, rows, tally.hit(1), tally.hit(1) - best[0], tally.hit(3), tally.hit(3) - best[1],
+                tally.covered as f64 / tally.scored.max(1) as f64, tally.ece(), tally.squares / tally.scored.max(1) as f64,
+                p50, p99, train_s,
+            );
+        }
+    }
+    Ok(())
+}
