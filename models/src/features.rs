@@ -5,7 +5,7 @@
 use crate::history::{Evidence, Moment, SOURCE_COUNT, Source};
 
 /// Length of a feature row.
-pub const N: usize = 47;
+pub const N: usize = 50;
 
 /// What each number of a row means, in order. `-1` stands for "not known" in all of them.
 pub const NAMES: [&str; N] = [
@@ -17,6 +17,8 @@ pub const NAMES: [&str; N] = [
     "share after the last but one, whatever came between",
     "share after the last segment and the same others before it",
     "share after the last segment where the first was the same",
+    "share after the same segments since the last pause",
+    "share after the last segment where the burst began alike",
     "share after the last request in detail",
     "share of what the principal asks for",
     "principal's share after the last segment",
@@ -56,10 +58,11 @@ pub const NAMES: [&str; N] = [
     "network share of the last segment",
     "blended share of the best",
     "time since anybody had it (log2 s)",
+    "steps since the last pause (log2)",
 ];
 
 /// Index of the blended share: it breaks ties between candidates of one leaf.
-pub(crate) const BLENDED: usize = 15;
+pub(crate) const BLENDED: usize = 17;
 
 const UNKNOWN: f32 = -1.0;
 /// Pseudo-count with which a shorter context stands in for a longer one, at least, and for each of its followers.
@@ -67,7 +70,7 @@ const BACK_OFF: f32 = 0.5;
 const BACK_OFF_PER_FOLLOWER: f32 = 0.5;
 
 /// Order in which contexts refine one another, from the vaguest to the most specific.
-const REFINEMENT: [Source; 14] = [
+const REFINEMENT: [Source; 16] = [
     Source::All0,
     Source::Own0,
     Source::Within,
@@ -76,8 +79,10 @@ const REFINEMENT: [Source; 14] = [
     Source::All1,
     Source::Request,
     Source::Entry,
+    Source::Head,
     Source::All2,
     Source::All3,
+    Source::Burst,
     Source::Bag,
     Source::All5,
     Source::Own1,
@@ -138,33 +143,34 @@ pub(crate) fn row(evidence: &Evidence, moment: &Moment, standing: Standing) -> [
     let known = |value: Option<f32>| value.unwrap_or(UNKNOWN);
     let flag = |value: bool| f32::from(u8::from(value));
     row[BLENDED] = standing.blended;
-    row[16] = standing.rank as f32;
-    row[17] = standing.best - standing.blended;
-    row[18] = standing.blended / standing.sum.max(f32::MIN_POSITIVE);
-    row[19] = matched_order(evidence);
-    row[20..25].copy_from_slice(&moment.evidence);
-    row[25] = log2(evidence.weights[Source::All1 as usize]);
-    row[26] = log2(evidence.weights[Source::Own1 as usize]);
-    row[27] = moment.followers;
-    row[28] = moment.entropy_bits;
-    row[29] = known(evidence.own_age_s.map(log2));
-    row[30] = known(evidence.here_age_s.map(log2));
-    row[31] = flag(moment.latest == Some(evidence.segment));
-    row[32] = flag(moment.own_latest == Some(evidence.segment));
-    row[33] = known(evidence.steps_since.map(|steps| steps as f32));
-    row[34] = evidence.times as f32;
-    row[35] = flag(evidence.seen);
-    row[36] = moment.steps;
-    row[37] = moment.gap;
-    row[38] = evidence.back[0];
-    row[39] = evidence.back[1];
-    row[40] = log2(evidence.delay_ms);
-    row[41] = moment.hour as f32;
-    row[42] = flag(moment.last == Some(evidence.segment));
-    row[43] = known(moment.syscalls.map(|shares| shares.io));
-    row[44] = known(moment.syscalls.map(|shares| shares.network));
-    row[45] = standing.best;
-    row[46] = known(evidence.all_age_s.map(log2));
+    row[18] = standing.rank as f32;
+    row[19] = standing.best - standing.blended;
+    row[20] = standing.blended / standing.sum.max(f32::MIN_POSITIVE);
+    row[21] = matched_order(evidence);
+    row[22..27].copy_from_slice(&moment.evidence);
+    row[27] = log2(evidence.weights[Source::All1 as usize]);
+    row[28] = log2(evidence.weights[Source::Own1 as usize]);
+    row[29] = moment.followers;
+    row[30] = moment.entropy_bits;
+    row[31] = known(evidence.own_age_s.map(log2));
+    row[32] = known(evidence.here_age_s.map(log2));
+    row[33] = flag(moment.latest == Some(evidence.segment));
+    row[34] = flag(moment.own_latest == Some(evidence.segment));
+    row[35] = known(evidence.steps_since.map(|steps| steps as f32));
+    row[36] = evidence.times as f32;
+    row[37] = flag(evidence.seen);
+    row[38] = moment.steps;
+    row[39] = moment.gap;
+    row[40] = evidence.back[0];
+    row[41] = evidence.back[1];
+    row[42] = log2(evidence.delay_ms);
+    row[43] = moment.hour as f32;
+    row[44] = flag(moment.last == Some(evidence.segment));
+    row[45] = known(moment.syscalls.map(|shares| shares.io));
+    row[46] = known(moment.syscalls.map(|shares| shares.network));
+    row[47] = standing.best;
+    row[48] = known(evidence.all_age_s.map(log2));
+    row[49] = moment.burst;
     row
 }
 

@@ -32,7 +32,7 @@ use stream::{Episode, Pending, Streams};
 /// Overdue forecasts that one observation may settle: enough that none pile up, few enough to bound its time.
 const SETTLED_PER_OBSERVATION: usize = 4;
 /// The contexts that an end follows like any segment does; the others say what is asked for, not after what.
-const SEQUENCES: [Source; 10] = [
+const SEQUENCES: [Source; 12] = [
     Source::All1,
     Source::All2,
     Source::All3,
@@ -40,6 +40,8 @@ const SEQUENCES: [Source; 10] = [
     Source::Skip,
     Source::Bag,
     Source::Entry,
+    Source::Burst,
+    Source::Head,
     Source::Request,
     Source::Own1,
     Source::Own2,

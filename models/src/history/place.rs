@@ -8,7 +8,9 @@ use crate::observe::{Observation, Principal, SegmentId};
 /// Segments that a place remembers one by one.
 pub(crate) const TRAIL_MAX: usize = 16;
 /// How many contexts hold at a place.
-pub(crate) const SOURCE_COUNT: usize = 15;
+pub(crate) const SOURCE_COUNT: usize = 17;
+/// A longer pause ends a burst: what belongs to one click or one command follows at once.
+const BURST_GAP_MS: u64 = 5_000;
 /// Steps within which one segment is said to come near another.
 pub(crate) const NEAR_STEPS: usize = 6;
 /// The token before the first segment.
@@ -37,6 +39,10 @@ pub enum Source {
     Bag,
     /// After the last segment of a session or request that began with the same one.
     Entry,
+    /// After the same segments in whatever order since the last pause.
+    Burst,
+    /// After the last segment where the first since the last pause was the same.
+    Head,
     /// After the last request with its method, path pattern and parameters.
     Request,
     /// What this principal asks for.
@@ -64,6 +70,8 @@ impl Source {
         Source::Skip,
         Source::Bag,
         Source::Entry,
+        Source::Burst,
+        Source::Head,
         Source::Request,
         Source::Own0,
         Source::Own1,
@@ -86,6 +94,9 @@ pub(crate) struct Place {
     recent: [u32; TRAIL_MAX],
     first: u32,
     bag: u64,
+    head: u32,
+    burst: u64,
+    pub(crate) burst_steps: u32,
     seen: [u64; SEEN_WORDS],
     request: Option<u64>,
     /// When this place was reached.
@@ -104,6 +115,9 @@ impl Place {
             recent: [START; TRAIL_MAX],
             first: START,
             bag: 0,
+            head: START,
+            burst: 0,
+            burst_steps: 0,
             seen: [0; SEEN_WORDS],
             request: None,
             at_ms,
@@ -126,6 +140,13 @@ impl Place {
         if self.steps == 0 {
             self.first = token;
         }
+        if self.steps == 0 || at_ms.saturating_sub(self.at_ms) > BURST_GAP_MS {
+            self.head = token;
+            self.burst = 0;
+            self.burst_steps = 0;
+        }
+        self.burst_steps = self.burst_steps.saturating_add(1);
+        self.burst = self.burst.wrapping_add(mix(0, token.into()));
         self.request = None;
         self.gap_ms = u32::try_from(at_ms.saturating_sub(self.at_ms)).unwrap_or(u32::MAX);
         self.at_ms = at_ms;
@@ -195,6 +216,8 @@ impl Place {
             with(kind, Source::Skip, self.recent[1].into()).filter(|_| steps >= 2),
             since(Source::Bag, self.bag, 2),
             since(Source::Entry, self.first.into(), 3),
+            with(kind, Source::Burst, self.burst),
+            since(Source::Head, self.head.into(), 1),
             self.request.and_then(|request| with(kind, Source::Request, request)),
             sequence(own, Source::Own0, 0),
             sequence(own, Source::Own1, 1),

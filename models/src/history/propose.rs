@@ -11,13 +11,15 @@ use crate::features::{self, Blend, N, Standing};
 use crate::observe::{SegmentId, SyscallShares};
 
 /// From the most specific context to the vaguest: the first that knows a candidate says how long it takes.
-const SPECIFIC_FIRST: [Source; 12] = [
+const SPECIFIC_FIRST: [Source; 14] = [
     Source::Own2,
     Source::Own1,
     Source::All5,
     Source::Bag,
+    Source::Burst,
     Source::All3,
     Source::All2,
+    Source::Head,
     Source::Entry,
     Source::Request,
     Source::All1,
@@ -35,7 +37,7 @@ const GATHERED_MAX: usize = 96;
 
 /// Set of the kinds of context that proposed a candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sources(u16);
+pub struct Sources(u32);
 
 impl Sources {
     /// Whether `source` is among them.
@@ -70,6 +72,7 @@ pub(crate) struct Moment {
     pub(crate) own_latest: Option<SegmentId>,
     pub(crate) steps: f32,
     pub(crate) gap: f32,
+    pub(crate) burst: f32,
     pub(crate) hour: u64,
     pub(crate) last: Option<SegmentId>,
     pub(crate) syscalls: Option<SyscallShares>,
@@ -158,6 +161,7 @@ fn moment(contexts: &Contexts<'_>, place: &Place, syscalls: Option<SyscallShares
         latest: first(&ANYBODY),
         own_latest: first(&[Source::Own2, Source::Own1]),
         steps: features::log2(place.steps as f32),
+        burst: features::log2(place.burst_steps as f32),
         gap: features::log2(place.gap_ms as f32),
         hour: hour_of_day(now_ms),
         last: place.last(),
@@ -240,7 +244,7 @@ fn evidence(
             follower(Some(context)).map_or(0.0, |follower| (follower.weight / context.total.max(1.0)).min(1.0))
         })
     };
-    let bit = |source: usize| u16::from(weights[source] > 0.0) << source;
+    let bit = |source: usize| u32::from(weights[source] > 0.0) << source;
     Evidence {
         segment,
         weights,
