@@ -5,7 +5,7 @@
 use crate::history::{Evidence, Moment, SOURCE_COUNT, Source};
 
 /// Length of a feature row.
-pub const N: usize = 50;
+pub const N: usize = 51;
 
 /// What each number of a row means, in order. `-1` stands for "not known" in all of them.
 pub const NAMES: [&str; N] = [
@@ -49,8 +49,8 @@ pub const NAMES: [&str; N] = [
     "came in the session",
     "steps since the session began (log2)",
     "time that the last step took (log2 ms)",
-    "share after the last but one alone",
-    "share after the last but two alone",
+    "share near the last segment",
+    "share near the last but one",
     "typical delay (log2 ms)",
     "hour of day",
     "repeats the last segment",
@@ -59,6 +59,7 @@ pub const NAMES: [&str; N] = [
     "blended share of the best",
     "time since anybody had it (log2 s)",
     "steps since the last pause (log2)",
+    "highest share near one of the last few",
 ];
 
 /// Index of the blended share: it breaks ties between candidates of one leaf.
@@ -161,8 +162,8 @@ pub(crate) fn row(evidence: &Evidence, moment: &Moment, standing: Standing) -> [
     row[37] = flag(evidence.seen);
     row[38] = moment.steps;
     row[39] = moment.gap;
-    row[40] = evidence.back[0];
-    row[41] = evidence.back[1];
+    row[40] = evidence.near[0];
+    row[41] = evidence.near[1];
     row[42] = log2(evidence.delay_ms);
     row[43] = moment.hour as f32;
     row[44] = flag(moment.last == Some(evidence.segment));
@@ -171,6 +172,7 @@ pub(crate) fn row(evidence: &Evidence, moment: &Moment, standing: Standing) -> [
     row[47] = standing.best;
     row[48] = known(evidence.all_age_s.map(log2));
     row[49] = moment.burst;
+    row[50] = evidence.near[2];
     row
 }
 

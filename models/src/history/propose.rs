@@ -91,8 +91,8 @@ pub(crate) struct Evidence {
     pub(crate) steps_since: Option<usize>,
     pub(crate) times: usize,
     pub(crate) seen: bool,
-    /// Its share after the segments before the last, each alone.
-    pub(crate) back: [f32; 2],
+    /// Its share near the last segment, the one before, and whichever of the last few it is highest for.
+    pub(crate) near: [f32; 3],
     sources: Sources,
 }
 
@@ -129,10 +129,9 @@ pub(crate) fn propose(
     ranked.sort_unstable_by(by_share);
     let best = ranked.first().map_or(0.0, |(share, _)| *share);
     let sum = ranked.iter().map(|(share, _)| share).sum();
-    let back = [1, 2].map(|back| place.all1_key(back).and_then(|key| table.get(key)));
     let candidate = |(rank, (blended, index)): (usize, (f32, usize))| {
         let (segment, weights) = gathered[index];
-        let evidence = evidence(segment, weights, &contexts, &back, place, now_ms);
+        let evidence = evidence(segment, weights, &contexts, &near, place, now_ms);
         Candidate {
             segment,
             features: features::row(&evidence, &moment, Standing { rank, blended, best, sum }),
@@ -224,7 +223,7 @@ fn evidence(
     segment: SegmentId,
     weights: [f32; SOURCE_COUNT],
     contexts: &Contexts<'_>,
-    back: &[Option<&Context>; 2],
+    near: &[Option<&Context>; NEAR_STEPS],
     place: &Place,
     now_ms: u64,
 ) -> Evidence {
@@ -239,11 +238,12 @@ fn evidence(
     let age_s = |last_s: u32| now_s.saturating_sub(last_s) as f32;
     let here = SPECIFIC_FIRST.iter().find_map(|source| known(*source));
     let (steps_since, times) = place.steps_since(segment);
-    let share = |context: &Option<&Context>| {
-        context.map_or(-1.0, |context| {
-            follower(Some(context)).map_or(0.0, |follower| (follower.weight / context.total.max(1.0)).min(1.0))
-        })
-    };
+    let mut shares = [-1.0; NEAR_STEPS];
+    let counted = near.iter().enumerate().filter(|(back, _)| !place.came_within(segment, back + 1));
+    for (back, context) in counted.filter_map(|(back, context)| Some((back, (*context)?))) {
+        let found = context.followers.iter().find(|follower| follower.segment == segment);
+        shares[back] = found.map_or(0.0, |found| (found.weight / context.total.max(1.0)).min(1.0));
+    }
     let bit = |source: usize| u32::from(weights[source] > 0.0) << source;
     Evidence {
         segment,
@@ -255,7 +255,7 @@ fn evidence(
         steps_since,
         times,
         seen: place.has_seen(segment),
-        back: [share(&back[0]), share(&back[1])],
+        near: [shares[0], shares[1], shares.into_iter().fold(-1.0, f32::max)],
         sources: Sources((0..SOURCE_COUNT).map(bit).sum()),
     }
 }
