@@ -91,8 +91,8 @@ fn share(part: usize, whole: usize) -> f64 {
 pub fn score(model: &Model, lessons: &[Lesson], bar: f32) -> Scorecard {
     let mut card = Scorecard::default();
     for moment in lessons.chunk_by(|a, b| a.moment == b.moment) {
-        let mut rated: Vec<(f32, &Lesson)> =
-            moment.iter().map(|l| (model.confidence(&l.features), l)).collect();
+        let rows: Vec<&[f32; N]> = moment.iter().map(|lesson| &lesson.features).collect();
+        let mut rated: Vec<(f32, &Lesson)> = model.confidences(&rows).into_iter().zip(moment).collect();
         rated.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(blended(y).total_cmp(&blended(x))));
         card.moments += 1;
         card.continued += usize::from(moment.iter().any(|lesson| lesson.outcome != Outcome::NothingCame));
@@ -156,16 +156,17 @@ pub enum Verdict {
 pub fn better(incumbent: Option<&Model>, candidate: &Model, held_out: &[Lesson]) -> Verdict {
     let card = candidate.card();
     let base = card.positives as f32 / card.rows.max(1) as f32;
-    let incumbent_says = |features: &[f32; N]| incumbent.map_or(base, |model| model.confidence(features));
     let gains: Vec<f64> = held_out
         .chunk_by(|a, b| a.moment == b.moment)
         .map(|moment| {
-            let gain = |lesson: &Lesson| {
+            let rows: Vec<&[f32; N]> = moment.iter().map(|lesson| &lesson.features).collect();
+            let old = incumbent.map_or_else(|| vec![base; rows.len()], |model| model.confidences(&rows));
+            let new = candidate.confidences(&rows);
+            let gain = |(lesson, (old, new)): (&Lesson, (f32, f32))| {
                 let came = lesson.outcome == Outcome::Came;
-                squared_error(incumbent_says(&lesson.features), came)
-                    - squared_error(candidate.confidence(&lesson.features), came)
+                squared_error(old, came) - squared_error(new, came)
             };
-            moment.iter().map(gain).sum()
+            moment.iter().zip(old.into_iter().zip(new)).map(gain).sum()
         })
         .collect();
     if gains.len() < MOMENTS_MIN {

@@ -205,37 +205,39 @@ impl Model {
         shares.map(|share| share / sum.max(1.0))
     }
 
-    /// Chance in `[0, 1]` that a candidate with these features comes next.
-    pub fn confidence(&self, features: &[f32; features::N]) -> f32 {
-        let mut odds = [self.base];
-        self.grove.add_pushes(&[features], &mut odds);
-        sigmoid(odds[0])
+    /// Chance in `[0, 1]` of each candidate of one moment that it comes next. Together they leave room for none of them.
+    pub fn confidences(&self, rows: &[&[f32; features::N]]) -> Vec<f32> {
+        let mut scores = vec![self.base; rows.len()];
+        self.grove.add_pushes(rows, &mut scores);
+        chances(&scores)
     }
 
     /// The candidates, surest first. Candidates of equal confidence keep the order of their counts.
     pub fn rank(&self, candidates: &[Candidate]) -> Vec<Ranked> {
         let rows: Vec<&[f32; features::N]> = candidates.iter().map(|candidate| &candidate.features).collect();
-        let mut odds = vec![self.base; rows.len()];
-        self.grove.add_pushes(&rows, &mut odds);
+        let confidences = self.confidences(&rows);
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_unstable_by(|a, b| {
             let counts = rows[*b][features::BLENDED].total_cmp(&rows[*a][features::BLENDED]);
             let segments = candidates[*a].segment.cmp(&candidates[*b].segment);
-            odds[*b].total_cmp(&odds[*a]).then(counts).then(segments)
+            confidences[*b].total_cmp(&confidences[*a]).then(counts).then(segments)
         });
         let ranked = |index: usize| Ranked {
             segment: candidates[index].segment,
-            confidence: sigmoid(odds[index]),
+            confidence: confidences[index],
             expected_delay_ms: candidates[index].expected_delay_ms,
         };
         order.into_iter().map(ranked).collect()
     }
 
-    /// The way of a candidate through every tree, in words and numbers.
-    pub fn explain(&self, candidate: &Candidate) -> Explanation {
-        let trees = self.trees.iter().map(|tree| explain_tree(tree, &candidate.features)).collect();
-        let confidence = self.confidence(&candidate.features);
-        Explanation { segment: candidate.segment, confidence, base: self.base, trees }
+    /// The ways of a moment's candidates through every tree, in words and numbers.
+    pub fn explain(&self, candidates: &[Candidate]) -> Vec<Explanation> {
+        let rows: Vec<&[f32; features::N]> = candidates.iter().map(|candidate| &candidate.features).collect();
+        let explain = |(candidate, confidence): (&Candidate, f32)| {
+            let trees = self.trees.iter().map(|tree| explain_tree(tree, &candidate.features)).collect();
+            Explanation { segment: candidate.segment, confidence, base: self.base, trees }
+        };
+        candidates.iter().zip(self.confidences(&rows)).map(explain).collect()
     }
 }
 
@@ -258,6 +260,14 @@ fn explain_tree(tree: &Tree, features: &[f32; features::N]) -> ExplainedTree {
         leaf_positives: leaf.positives,
         push: leaf.push,
     }
+}
+
+/// The chances of a moment's candidates, of which one comes, or none: none has a score of nought.
+pub(crate) fn chances(scores: &[f32]) -> Vec<f32> {
+    // Scores are bounded by the number of trees and their pushes, but bytes from elsewhere need not be.
+    let weights: Vec<f32> = scores.iter().map(|score| score.clamp(-40.0, 40.0).exp()).collect();
+    let all = 1.0 + weights.iter().sum::<f32>();
+    weights.into_iter().map(|weight| weight / all).collect()
 }
 
 /// The chance that has these log odds.

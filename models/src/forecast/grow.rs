@@ -14,7 +14,7 @@ use linfa_trees::{DecisionTree, SplitQuality};
 use ndarray::{Array1, Array2};
 
 use super::tree::{DEPTH_MAX, Node, Split, Tree};
-use super::{Options, TrainError, sigmoid};
+use super::{Options, TrainError, chances, sigmoid};
 use crate::features::N;
 use crate::history::{Lesson, Outcome};
 
@@ -37,17 +37,22 @@ pub(super) struct Grown {
 pub(super) fn grow(lessons: &[Lesson], positives: usize, options: &Options, seed: u64) -> Result<Grown, TrainError> {
     let share = positives as f32 / lessons.len() as f32;
     let base = (share / (1.0 - share)).ln();
-    let mut field = Field { lessons, odds: vec![base; lessons.len()], dice: seed };
+    let count = lessons.len();
+    let mut field = Field { lessons, scores: vec![base; count], odds: vec![base; count], dice: seed };
     let mut trees = Vec::with_capacity(options.trees.max(1));
     for _ in 0..options.trees.max(1) {
+        field.share_out();
         trees.push(field.tree(options)?);
     }
     Ok(Grown { base, trees })
 }
 
-/// The lessons and what the trees so far say of each, in log odds.
+/// The lessons and what the trees so far say of each.
 struct Field<'a> {
     lessons: &'a [Lesson],
+    /// Sums of what the trees add.
+    scores: Vec<f32>,
+    /// Log odds of each lesson against all else that may come at its moment.
     odds: Vec<f32>,
     dice: u64,
 }
@@ -60,7 +65,21 @@ struct Open {
 }
 
 impl Field<'_> {
-    /// One more tree; the odds are moved by it.
+    /// Works out the odds from the scores: only one of a moment's candidates comes.
+    fn share_out(&mut self) {
+        let mut first = 0;
+        for moment in self.lessons.chunk_by(|a, b| a.moment == b.moment) {
+            let range = first..first + moment.len();
+            first = range.end;
+            let chances = chances(&self.scores[range.clone()]);
+            for (odds, chance) in self.odds[range].iter_mut().zip(chances) {
+                let chance = chance.clamp(1e-6, 1.0 - 1e-6);
+                *odds = (chance / (1.0 - chance)).ln();
+            }
+        }
+    }
+
+    /// One more tree; the scores are moved by it.
     fn tree(&mut self, options: &Options) -> Result<Tree, TrainError> {
         let columns = self.columns();
         let rows: Vec<u32> = (0..self.lessons.len() as u32).collect();
@@ -70,7 +89,7 @@ impl Field<'_> {
             let push = nodes[index].push;
             let Some((low, high, feature, threshold)) = self.split(&rows, push, depth, &columns, options)? else {
                 for row in rows {
-                    self.odds[row as usize] += push * options.rate;
+                    self.scores[row as usize] += push * options.rate;
                 }
                 nodes[index].push = push * options.rate;
                 continue;
