@@ -5,7 +5,7 @@
 use crate::history::{Evidence, Moment, SOURCE_COUNT, Source};
 
 /// Length of a feature row.
-pub const N: usize = 51;
+pub const N: usize = 50;
 
 /// What each number of a row means, in order. `-1` stands for "not known" in all of them.
 pub const NAMES: [&str; N] = [
@@ -52,7 +52,6 @@ pub const NAMES: [&str; N] = [
     "share near the last segment",
     "share near the last but one",
     "typical delay (log2 ms)",
-    "hour of day",
     "repeats the last segment",
     "I/O share of the last segment",
     "network share of the last segment",
@@ -165,14 +164,13 @@ pub(crate) fn row(evidence: &Evidence, moment: &Moment, standing: Standing) -> [
     row[40] = evidence.near[0];
     row[41] = evidence.near[1];
     row[42] = log2(evidence.delay_ms);
-    row[43] = moment.hour as f32;
-    row[44] = flag(moment.last == Some(evidence.segment));
-    row[45] = known(moment.syscalls.map(|shares| shares.io));
-    row[46] = known(moment.syscalls.map(|shares| shares.network));
-    row[47] = standing.best;
-    row[48] = known(evidence.all_age_s.map(log2));
-    row[49] = moment.burst;
-    row[50] = evidence.near[2];
+    row[43] = flag(moment.last == Some(evidence.segment));
+    row[44] = known(moment.syscalls.map(|shares| shares.io));
+    row[45] = known(moment.syscalls.map(|shares| shares.network));
+    row[46] = standing.best;
+    row[47] = known(evidence.all_age_s.map(log2));
+    row[48] = moment.burst;
+    row[49] = evidence.near[2];
     row
 }
 

@@ -54,6 +54,8 @@ fn arguments() -> Result<Arguments> {
 #[derive(Default)]
 struct Tally {
     scored: usize,
+    judged: usize,
+    sum: f64, // TUNE
     hits: [usize; 3],
     covered: usize,
     squares: f64,
@@ -62,18 +64,23 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, ranked: &[(u32, f32)], came: u32) {
+    /// One forecast, and what came after it in the same session; `None` if nothing did.
+    fn count(&mut self, ranked: &[(u32, f32)], came: Option<u32>) {
+        self.sum += ranked.iter().map(|r| f64::from(r.1)).sum::<f64>(); // TUNE
+        if let Some((first, confidence)) = ranked.first() {
+            let hit = usize::from(Some(*first) == came);
+            self.judged += 1;
+            self.squares += (f64::from(*confidence) - hit as f64).powi(2);
+            let bin = &mut self.bins[((confidence * 10.0) as usize).min(9)];
+            *bin = (bin.0 + 1, bin.1 + f64::from(*confidence), bin.2 + hit);
+        }
+        let Some(came) = came else { return };
         self.scored += 1;
         let place = ranked.iter().position(|(segment, _)| *segment == came);
         for (nth, hits) in self.hits.iter_mut().enumerate() {
             *hits += usize::from(place.is_some_and(|place| place <= nth));
         }
         self.covered += usize::from(place.is_some());
-        let Some((first, confidence)) = ranked.first() else { return };
-        let hit = usize::from(*first == came);
-        self.squares += (f64::from(*confidence) - hit as f64).powi(2);
-        let bin = &mut self.bins[((confidence * 10.0) as usize).min(9)];
-        *bin = (bin.0 + 1, bin.1 + f64::from(*confidence), bin.2 + hit);
     }
 
     fn hit(&self, within: usize) -> f64 {
@@ -82,7 +89,11 @@ impl Tally {
 
     fn ece(&self) -> f64 {
         let error = |(_, sum, hits): &(usize, f64, usize)| (sum - *hits as f64).abs();
-        self.bins.iter().map(error).sum::<f64>() / self.scored.max(1) as f64
+        self.bins.iter().map(error).sum::<f64>() / self.judged.max(1) as f64
+    }
+
+    fn brier(&self) -> f64 {
+        self.squares / self.judged.max(1) as f64
     }
 
     fn time_us(&mut self, share: f64) -> f32 {
@@ -119,27 +130,48 @@ fn ours(trace: &Trace, arguments: &Arguments, continues: &[bool]) -> Result<Ours
     for event in &trace.events[..cut] {
         lessons.extend(history.observe(event));
     }
+    if std::env::var_os("BINS").is_some() { // TUNE
+        let m: Vec<&[Lesson]> = lessons.chunk_by(|a, b| a.moment == b.moment).collect();
+        let ends = m.iter().filter(|m| m[0].outcome == weft_models::Outcome::NothingCame).count();
+        let came = m.iter().filter(|m| m.iter().any(|l| l.outcome == weft_models::Outcome::Came)).count();
+        eprintln!("moments {} ends {} came {}", m.len(), ends, came);
+    }
     let began = Instant::now();
     let model = { let d = Options::default(); // TUNE
     Model::train(&lessons, Options { trees: env("TREES", d.trees as f64) as usize, depth_max: env("DEPTH", d.depth_max as f64) as usize, leaf_min: env("LEAF", d.leaf_min as f64) as usize, rate: env("RATE", d.rate.into()) as f32, rows_max: env("ROWS", d.rows_max as f64) as usize, ..d }, 7)? };
+    if std::env::var_os("BINS").is_some() { // TUNE
+        let part = &lessons[lessons.len().saturating_sub(1_000_000)..];
+        let card = weft_models::score(&model, part, 0.5);
+        eprintln!("in sample hit1 {:.4} of continued, moments {} continued {} confsum {:.4} came {:.4}", card.hit_at_1(), card.moments, card.continued,
+          card.bins.iter().map(|b| b.confidence_sum).sum::<f64>() / card.moments as f64, card.came as f64 / card.moments as f64);
+    }
     let train_s = began.elapsed().as_secs_f64();
-    let mut forecasts: HashMap<Principal, Vec<Ranked>> = HashMap::new();
+    let mut forecasts: HashMap<Principal, (u64, Vec<Ranked>)> = HashMap::new();
     let mut tally = Tally::default();
     for (index, event) in trace.events.iter().enumerate().take(until).skip(cut) {
         if continues[index] {
             // Before the cut nothing was forecast yet.
-            let ranked = forecasts.remove(&event.principal).unwrap_or_else(|| {
+            let ranked = forecasts.remove(&event.principal).map(|(_, ranked)| ranked).unwrap_or_else(|| {
                 model.rank(&history.candidates(event.principal, history.now_ms()))
             });
-            let ranked: Vec<(u32, f32)> = ranked.iter().map(|r| (r.segment.0, r.confidence)).collect();
-            tally.count(&ranked, event.segment.0);
+            tally.count(&ranked_pairs(&ranked), Some(event.segment.0));
+        } else if let Some((_, ranked)) = forecasts.remove(&event.principal) {
+            // The session before ended there.
+            tally.count(&ranked_pairs(&ranked), None);
         }
         history.observe(event);
         let began = Instant::now();
         let ranked = model.rank(&history.candidates(event.principal, event.at_ms));
         tally.times_us.push(began.elapsed().as_secs_f32() * 1e6);
-        forecasts.insert(event.principal, ranked);
+        forecasts.insert(event.principal, (event.at_ms, ranked));
     }
+    // Sessions that had ended by the end of the trace; of those still open nobody knows.
+    for (at_ms, ranked) in forecasts.into_values() {
+        if history.now_ms() - at_ms > trace.gap_ms {
+            tally.count(&ranked_pairs(&ranked), None);
+        }
+    }
+    if std::env::var_os("BINS").is_some() { eprintln!("{:?} judged {} scored {}", tally.bins, tally.judged, tally.scored); eprintln!("confsum {:.4}", tally.sum / tally.judged as f64); } // TUNE
     if std::env::var_os("WEFT_IMPORTANCE").is_some() {
         let mut counts: Vec<(f32, &str)> = model.importance().into_iter().zip(weft_models::NAMES).collect();
         counts.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -148,6 +180,10 @@ fn ours(trace: &Trace, arguments: &Arguments, continues: &[bool]) -> Result<Ours
         }
     }
     Ok(Ours { tally, rows: lessons.len(), train_s })
+}
+
+fn ranked_pairs(ranked: &[Ranked]) -> Vec<(u32, f32)> {
+    ranked.iter().map(|one| (one.segment.0, one.confidence)).collect()
 }
 
 const PEER_MEMORY: usize = 8;
@@ -165,7 +201,7 @@ fn peer(trace: &Trace, arguments: &Arguments, continues: &[bool], peer: &mut dyn
             if index >= cut {
                 let ranked = forecasts.remove(&event.principal).unwrap_or_else(|| peer.rank(trail));
                 let ranked: Vec<(u32, f32)> = ranked.into_iter().map(|item| (item, 0.0)).collect();
-                tally.count(&ranked, item);
+                tally.count(&ranked, Some(item));
             }
             peer.learn(trail, item);
         } else {
@@ -216,7 +252,7 @@ fn main() -> Result<()> {
         let line = serde_json::json!({
             "name": trace.name, "requests": trace.events.len(), "scored": tally.scored, "lessons": rows,
             "hit1": tally.hit(1), "hit3": tally.hit(3), "covered": tally.covered as f64 / tally.scored.max(1) as f64,
-            "ece": tally.ece(), "brier": tally.squares / tally.scored.max(1) as f64,
+            "ece": tally.ece(), "brier": tally.brier(),
             "forecast_us_p50": p50, "forecast_us_p99": p99, "train_s": train_s,
             "hit1_minus_best_peer": tally.hit(1) - best[0], "hit3_minus_best_peer": tally.hit(3) - best[1],
             "peers": told,
@@ -227,7 +263,7 @@ fn main() -> Result<()> {
             println!(
                 "{:12} {:6} scored, {:7} lessons: hit@1 {:.4} ({:+.4}) hit@3 {:.4} ({:+.4}) covered {:.3} ece {:.4} brier {:.4}, {:.2} us p50 {:.1} us p99, trained in {:.1} s",
                 trace.name, tally.scored, rows, tally.hit(1), tally.hit(1) - best[0], tally.hit(3), tally.hit(3) - best[1],
-                tally.covered as f64 / tally.scored.max(1) as f64, tally.ece(), tally.squares / tally.scored.max(1) as f64,
+                tally.covered as f64 / tally.scored.max(1) as f64, tally.ece(), tally.brier(),
                 p50, p99, train_s,
             );
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::observe::SegmentId;
 
 /// Above this weight all counts of a context are halved, so that a habit that changed wins within as many events.
-const FADE_AT: f32 = 512.0;
+const FADE_AT: f32 = 8192.0;
 /// A delay is averaged over about this many sightings.
 const DELAY_MEMORY: f32 = 16.0;
 /// How many neighbours are compared when one context must go.

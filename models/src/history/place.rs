@@ -83,7 +83,7 @@ impl Source {
 }
 
 /// The hour of the day at `at_ms`, 0 to 23, UTC.
-pub(crate) fn hour_of_day(at_ms: u64) -> u64 {
+fn hour_of_day(at_ms: u64) -> u64 {
     at_ms / HOUR_MS % 24
 }
 

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, ContextTable};
-use super::place::{NEAR_STEPS, Place, SOURCE_COUNT, Source, hour_of_day};
+use super::place::{NEAR_STEPS, Place, SOURCE_COUNT, Source};
 use crate::features::{self, Blend, N, Standing};
 use crate::observe::{SegmentId, SyscallShares};
 
@@ -73,7 +73,6 @@ pub(crate) struct Moment {
     pub(crate) steps: f32,
     pub(crate) gap: f32,
     pub(crate) burst: f32,
-    pub(crate) hour: u64,
     pub(crate) last: Option<SegmentId>,
     pub(crate) syscalls: Option<SyscallShares>,
 }
@@ -162,7 +161,6 @@ fn moment(contexts: &Contexts<'_>, place: &Place, syscalls: Option<SyscallShares
         steps: features::log2(place.steps as f32),
         burst: features::log2(place.burst_steps as f32),
         gap: features::log2(place.gap_ms as f32),
-        hour: hour_of_day(now_ms),
         last: place.last(),
         syscalls,
     }
