@@ -2,7 +2,7 @@
 //! Refused by design: the identity of a segment or user. Every feature is a share, a count, a time or a rank, so
 //! that a segment or user never seen in training is ranked like any other.
 
-use crate::history::{Evidence, Moment, SOURCE_COUNT, Source};
+use crate::history::{Evidence, Follower, Moment, Place, SOURCE_COUNT, Source};
 
 /// Length of a feature row.
 pub const N: usize = 50;
@@ -133,7 +133,7 @@ pub(crate) struct Standing {
 }
 
 /// The row of one candidate.
-pub(crate) fn row(evidence: &Evidence, moment: &Moment, standing: Standing) -> [f32; N] {
+pub(crate) fn row(evidence: &Evidence, moment: &Moment, place: &Place, standing: Standing) -> [f32; N] {
     let mut row = [UNKNOWN; N];
     for (source, cell) in row.iter_mut().enumerate().take(SOURCE_COUNT) {
         if moment.totals[source] > 0.0 {
@@ -141,6 +141,10 @@ pub(crate) fn row(evidence: &Evidence, moment: &Moment, standing: Standing) -> [
         }
     }
     let known = |value: Option<f32>| value.unwrap_or(UNKNOWN);
+    let age = |seen: Option<Follower>| {
+        seen.map_or(UNKNOWN, |follower| log2(moment.now_s.saturating_sub(follower.last_s) as f32))
+    };
+    let (steps_since, times) = place.steps_since(evidence.segment);
     let flag = |value: bool| f32::from(u8::from(value));
     row[BLENDED] = standing.blended;
     row[18] = standing.rank as f32;
@@ -152,23 +156,23 @@ pub(crate) fn row(evidence: &Evidence, moment: &Moment, standing: Standing) -> [
     row[28] = log2(evidence.weights[Source::Own1 as usize]);
     row[29] = moment.followers;
     row[30] = moment.entropy_bits;
-    row[31] = known(evidence.own_age_s.map(log2));
-    row[32] = known(evidence.here_age_s.map(log2));
+    row[31] = age(evidence.own);
+    row[32] = age(evidence.here);
     row[33] = flag(moment.latest == Some(evidence.segment));
     row[34] = flag(moment.own_latest == Some(evidence.segment));
-    row[35] = known(evidence.steps_since.map(|steps| steps as f32));
-    row[36] = evidence.times as f32;
-    row[37] = flag(evidence.seen);
+    row[35] = known(steps_since.map(|steps| steps as f32));
+    row[36] = times as f32;
+    row[37] = flag(place.has_seen(evidence.segment));
     row[38] = moment.steps;
     row[39] = moment.gap;
     row[40] = evidence.near[0];
     row[41] = evidence.near[1];
-    row[42] = log2(evidence.delay_ms);
+    row[42] = log2(evidence.here.map_or(0.0, |follower| follower.delay_ms));
     row[43] = flag(moment.last == Some(evidence.segment));
     row[44] = known(moment.syscalls.map(|shares| shares.io));
     row[45] = known(moment.syscalls.map(|shares| shares.network));
     row[46] = standing.best;
-    row[47] = known(evidence.all_age_s.map(log2));
+    row[47] = age(evidence.all);
     row[48] = moment.burst;
     row[49] = evidence.near[2];
     row

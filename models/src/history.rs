@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::N;
 use crate::observe::{Observation, Principal, SegmentId, SyscallShares};
+pub(crate) use context::Follower;
 use context::{Bounds, ContextTable};
 pub use place::Source;
 pub(crate) use place::{NEAR_STEPS, Place, SOURCE_COUNT};
@@ -74,7 +75,7 @@ impl Default for Limits {
             principals: 100_000,
             contexts: 262_144,
             followers: 12,
-            candidates: 10,
+            candidates: 12,
             episodes: 32,
             profiles: 4_096,
             session_gap_ms: 30_000,

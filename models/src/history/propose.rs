@@ -5,13 +5,13 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::context::{Context, ContextTable};
+use super::context::{Context, ContextTable, Follower};
 use super::place::{NEAR_STEPS, Place, SOURCE_COUNT, Source};
 use crate::features::{self, Blend, N, Standing};
 use crate::observe::{SegmentId, SyscallShares};
 
 /// From the most specific context to the vaguest: the first that knows a candidate says how long it takes.
-const SPECIFIC_FIRST: [Source; 14] = [
+const SPECIFIC_FIRST: [Source; SOURCE_COUNT - 1] = [
     Source::Own2,
     Source::Own1,
     Source::All5,
@@ -25,6 +25,8 @@ const SPECIFIC_FIRST: [Source; 14] = [
     Source::All1,
     Source::Within,
     Source::Skip,
+    Source::OwnHour,
+    Source::Own0,
     Source::All0,
 ];
 /// The contexts whose entropy is shown: the longest that has been met.
@@ -34,6 +36,8 @@ const SEQUENCES: [Source; 6] =
 const ANYBODY: [Source; 4] = [Source::All5, Source::All3, Source::All2, Source::All1];
 /// Candidates gathered, at most, before the likeliest are chosen.
 const GATHERED_MAX: usize = 96;
+/// Slots by which they are found: a power of two, never more than three quarters full.
+const SLOT_COUNT: usize = 128;
 
 /// Set of the kinds of context that proposed a candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,26 +77,58 @@ pub(crate) struct Moment {
     pub(crate) steps: f32,
     pub(crate) gap: f32,
     pub(crate) burst: f32,
+    pub(crate) now_s: u32,
     pub(crate) last: Option<SegmentId>,
     pub(crate) syscalls: Option<SyscallShares>,
 }
 
 /// The counts behind one candidate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence {
     pub(crate) segment: SegmentId,
     pub(crate) weights: [f32; SOURCE_COUNT],
-    pub(crate) delay_ms: f32,
-    /// Seconds since it last followed the most specific context that knows it.
-    pub(crate) here_age_s: Option<f32>,
-    pub(crate) own_age_s: Option<f32>,
-    pub(crate) all_age_s: Option<f32>,
-    pub(crate) steps_since: Option<usize>,
-    pub(crate) times: usize,
-    pub(crate) seen: bool,
+    /// By the most specific context that knows it: how long it takes, and when it came last.
+    pub(crate) here: Option<Follower>,
+    pub(crate) own: Option<Follower>,
+    pub(crate) all: Option<Follower>,
     /// Its share near the last segment, the one before, and whichever of the last few it is highest for.
     pub(crate) near: [f32; 3],
-    sources: Sources,
+}
+
+/// Candidates as they are gathered, found by a small open table.
+struct Gathered {
+    all: Vec<Evidence>,
+    slots: [u8; SLOT_COUNT],
+}
+
+impl Gathered {
+    const EMPTY: u8 = u8::MAX;
+
+    fn new() -> Self {
+        Self { all: Vec::with_capacity(GATHERED_MAX), slots: [Self::EMPTY; SLOT_COUNT] }
+    }
+
+    /// The evidence of a segment; none if it is not known yet and there is no more room.
+    fn of(&mut self, segment: SegmentId) -> Option<&mut Evidence> {
+        let mut slot = (segment.0.wrapping_mul(0x9e37_79b9) >> 25) as usize;
+        loop {
+            let index = self.slots[slot];
+            if index == Self::EMPTY {
+                break;
+            }
+            if self.all[usize::from(index)].segment == segment {
+                return self.all.get_mut(usize::from(index));
+            }
+            slot = (slot + 1) % SLOT_COUNT;
+        }
+        if self.all.len() == GATHERED_MAX {
+            return None;
+        }
+        self.slots[slot] = self.all.len() as u8;
+        let weights = [0.0; SOURCE_COUNT];
+        self.all.push(Evidence { segment, weights, here: None, own: None, all: None, near: [-1.0; 3] });
+        self.all.last_mut()
+    }
 }
 
 type Contexts<'a> = [Option<&'a Context>; SOURCE_COUNT];
@@ -114,12 +150,11 @@ pub(crate) fn propose(
     let mut followers = contexts.map(|context| context.map_or(0, |context| context.followers.len() as u8));
     followers[Source::Near as usize] = 1;
     let blend = Blend::of(&moment.totals, &followers);
-    let mut gathered = gather(&contexts);
-    add_near(&mut gathered, place, &near);
+    let gathered = gather(&contexts, &near, place);
     let mut ranked: Vec<(f32, usize)> =
-        gathered.iter().enumerate().map(|(index, (_, weights))| (blend.share(weights), index)).collect();
+        gathered.iter().enumerate().map(|(index, evidence)| (blend.share(&evidence.weights), index)).collect();
     let by_share = |a: &(f32, usize), b: &(f32, usize)| -> Ordering {
-        b.0.total_cmp(&a.0).then_with(|| gathered[a.1].0.cmp(&gathered[b.1].0))
+        b.0.total_cmp(&a.0).then_with(|| gathered[a.1].segment.cmp(&gathered[b.1].segment))
     };
     if ranked.len() > limit {
         ranked.select_nth_unstable_by(limit, by_share);
@@ -129,13 +164,13 @@ pub(crate) fn propose(
     let best = ranked.first().map_or(0.0, |(share, _)| *share);
     let sum = ranked.iter().map(|(share, _)| share).sum();
     let candidate = |(rank, (blended, index)): (usize, (f32, usize))| {
-        let (segment, weights) = gathered[index];
-        let evidence = evidence(segment, weights, &contexts, &near, place, now_ms);
+        let evidence = &gathered[index];
+        let bit = |source: usize| u32::from(evidence.weights[source] > 0.0) << source;
         Candidate {
-            segment,
-            features: features::row(&evidence, &moment, Standing { rank, blended, best, sum }),
-            expected_delay_ms: evidence.delay_ms,
-            sources: evidence.sources,
+            segment: evidence.segment,
+            features: features::row(evidence, &moment, place, Standing { rank, blended, best, sum }),
+            expected_delay_ms: evidence.here.map_or(0.0, |follower| follower.delay_ms),
+            sources: Sources((0..SOURCE_COUNT).map(bit).sum()),
         }
     };
     ranked.into_iter().enumerate().map(candidate).collect()
@@ -161,41 +196,34 @@ fn moment(contexts: &Contexts<'_>, place: &Place, syscalls: Option<SyscallShares
         steps: features::log2(place.steps as f32),
         burst: features::log2(place.burst_steps as f32),
         gap: features::log2(place.gap_ms as f32),
+        now_s: (now_ms / 1000) as u32,
         last: place.last(),
         syscalls,
     }
 }
 
-/// One line of counts per segment that followed any of the contexts.
-fn gather(contexts: &Contexts<'_>) -> Vec<(SegmentId, [f32; SOURCE_COUNT])> {
-    let mut segments: Vec<SegmentId> = Vec::with_capacity(GATHERED_MAX);
-    let mut all: Vec<(SegmentId, [f32; SOURCE_COUNT])> = Vec::with_capacity(GATHERED_MAX);
-    // From the longest sequences on, so that a full list lacks the vaguest.
-    for (source, context) in contexts.iter().enumerate().rev() {
-        for follower in context.iter().flat_map(|context| &context.followers) {
-            let known = segments.iter().position(|known| *known == follower.segment);
-            let index = match known {
-                Some(index) => index,
-                None if all.len() == GATHERED_MAX => continue,
-                None => {
-                    segments.push(follower.segment);
-                    all.push((follower.segment, [0.0; SOURCE_COUNT]));
-                    all.len() - 1
-                }
-            };
-            all[index].1[source] = follower.weight;
+/// One line of evidence per segment that followed any of the contexts, or comes near one of the last few segments and
+/// has not come since: then its shares after each of them are added up.
+fn gather(
+    contexts: &Contexts<'_>,
+    near: &[Option<&Context>; NEAR_STEPS],
+    place: &Place,
+) -> Vec<Evidence> {
+    let mut gathered = Gathered::new();
+    // From the most specific on, so that a full list lacks the vaguest.
+    for source in SPECIFIC_FIRST {
+        let Some(context) = contexts[source as usize] else { continue };
+        for follower in &context.followers {
+            let Some(evidence) = gathered.of(follower.segment) else { continue };
+            evidence.weights[source as usize] = follower.weight;
+            evidence.here.get_or_insert(*follower);
+            match source {
+                Source::Own0 => evidence.own = Some(*follower),
+                Source::All0 => evidence.all = Some(*follower),
+                _ => {}
+            }
         }
     }
-    all
-}
-
-/// Adds, for each segment that comes near one of the last few and has not come since, how often it does: the shares
-/// after each of them, added up.
-fn add_near(
-    all: &mut Vec<(SegmentId, [f32; SOURCE_COUNT])>,
-    place: &Place,
-    near: &[Option<&Context>; NEAR_STEPS],
-) {
     for (back, context) in near.iter().enumerate() {
         let Some(context) = context else { continue };
         let inverse = 1.0 / context.total.max(1.0);
@@ -203,57 +231,14 @@ fn add_near(
             if place.came_within(follower.segment, back + 1) {
                 continue;
             }
-            let index = match all.iter().position(|(known, _)| *known == follower.segment) {
-                Some(index) => index,
-                None if all.len() == GATHERED_MAX => continue,
-                None => {
-                    all.push((follower.segment, [0.0; SOURCE_COUNT]));
-                    all.len() - 1
-                }
-            };
-            all[index].1[Source::Near as usize] += (follower.weight * inverse).min(1.0);
+            let Some(evidence) = gathered.of(follower.segment) else { continue };
+            let share = (follower.weight * inverse).min(1.0);
+            evidence.weights[Source::Near as usize] += share;
+            evidence.near[2] = evidence.near[2].max(share);
+            if let Some(cell) = evidence.near[..2].get_mut(back) {
+                *cell = share;
+            }
         }
     }
-}
-
-/// What is known of one candidate beyond its counts.
-fn evidence(
-    segment: SegmentId,
-    weights: [f32; SOURCE_COUNT],
-    contexts: &Contexts<'_>,
-    near: &[Option<&Context>; NEAR_STEPS],
-    place: &Place,
-    now_ms: u64,
-) -> Evidence {
-    let now_s = (now_ms / 1000) as u32;
-    let follower = |context: Option<&'_ Context>| {
-        context.and_then(|context| context.followers.iter().find(|follower| follower.segment == segment).copied())
-    };
-    let known = |source: Source| {
-        let counted = weights[source as usize] > 0.0;
-        if counted { follower(contexts[source as usize]) } else { None }
-    };
-    let age_s = |last_s: u32| now_s.saturating_sub(last_s) as f32;
-    let here = SPECIFIC_FIRST.iter().find_map(|source| known(*source));
-    let (steps_since, times) = place.steps_since(segment);
-    let mut shares = [-1.0; NEAR_STEPS];
-    let counted = near.iter().enumerate().filter(|(back, _)| !place.came_within(segment, back + 1));
-    for (back, context) in counted.filter_map(|(back, context)| Some((back, (*context)?))) {
-        let found = context.followers.iter().find(|follower| follower.segment == segment);
-        shares[back] = found.map_or(0.0, |found| (found.weight / context.total.max(1.0)).min(1.0));
-    }
-    let bit = |source: usize| u32::from(weights[source] > 0.0) << source;
-    Evidence {
-        segment,
-        weights,
-        delay_ms: here.map_or(0.0, |follower| follower.delay_ms),
-        here_age_s: here.map(|follower| age_s(follower.last_s)),
-        own_age_s: known(Source::Own0).map(|follower| age_s(follower.last_s)),
-        all_age_s: known(Source::All0).map(|follower| age_s(follower.last_s)),
-        steps_since,
-        times,
-        seen: place.has_seen(segment),
-        near: [shares[0], shares[1], shares.into_iter().fold(-1.0, f32::max)],
-        sources: Sources((0..SOURCE_COUNT).map(bit).sum()),
-    }
+    gathered.all
 }
