@@ -10,7 +10,10 @@ pub(crate) const DEPTH_MAX: usize = 12;
 /// Nodes of a tree as deep as that.
 const NODES_MAX: usize = 2 << DEPTH_MAX;
 /// Rows that walk side by side: enough that none waits for memory, few enough to stay in registers.
-const ABREAST: usize = 8;
+const ABREAST: usize = 6;
+/// Length of a row while it walks: a power of two, so that no look needs a check.
+const ROW_CELLS: usize = 64;
+const _: () = assert!(N <= ROW_CELLS);
 
 /// Where a node sends a row: at most the threshold to `low`, above it to the node after that.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,21 +125,27 @@ impl Grove {
     /// What all trees together add to the log odds of each row.
     pub(crate) fn add_pushes(&self, rows: &[&[f32; N]], sums: &mut [f32]) {
         for (rows, sums) in rows.chunks(ABREAST).zip(sums.chunks_mut(ABREAST)) {
+            let mut cells = [[0.0_f32; ROW_CELLS]; ABREAST];
+            for (cells, row) in cells.iter_mut().zip(rows) {
+                cells[..N].copy_from_slice(*row);
+            }
+            let mut totals = [0.0_f32; ABREAST];
             for (first, depth) in &self.trees {
-                let first = *first as usize;
-                let turns = &self.turns[first..];
+                let turns = &self.turns[*first as usize..];
                 let mut at = [0_usize; ABREAST];
                 for _ in 0..*depth {
-                    for (at, row) in at.iter_mut().zip(rows) {
-                        let turn = turns[*at];
-                        *at = usize::from(turn.low)
-                            + usize::from(row[usize::from(turn.feature)] > turn.threshold);
+                    for walker in 0..ABREAST {
+                        let turn = turns[at[walker]];
+                        let value = cells[walker][usize::from(turn.feature) % ROW_CELLS];
+                        at[walker] = usize::from(turn.low) + usize::from(value > turn.threshold);
                     }
                 }
-                for (sum, at) in sums.iter_mut().zip(at) {
-                    *sum += self.pushes[first + at];
+                let pushes = &self.pushes[*first as usize..];
+                for walker in 0..ABREAST {
+                    totals[walker] += pushes[at[walker]];
                 }
             }
+            sums.iter_mut().zip(totals).for_each(|(sum, total)| *sum += total);
         }
     }
 }
