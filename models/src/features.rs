@@ -5,7 +5,7 @@
 use crate::history::{Evidence, Follower, Moment, Place, SOURCE_COUNT, Source};
 
 /// Length of a feature row.
-pub const N: usize = 50;
+pub const N: usize = 49;
 
 /// What each number of a row means, in order. `-1` stands for "not known" in all of them.
 pub const NAMES: [&str; N] = [
@@ -14,7 +14,6 @@ pub const NAMES: [&str; N] = [
     "share after the last two segments",
     "share after the last three segments",
     "share after the last five segments",
-    "share after the last but one, whatever came between",
     "share after the last segment and the same others before it",
     "share after the last segment where the first was the same",
     "share after the same segments since the last pause",
@@ -62,7 +61,7 @@ pub const NAMES: [&str; N] = [
 ];
 
 /// Index of the blended share: it breaks ties between candidates of one leaf.
-pub(crate) const BLENDED: usize = 17;
+pub(crate) const BLENDED: usize = 16;
 
 const UNKNOWN: f32 = -1.0;
 /// Pseudo-count with which a shorter context stands in for a longer one, at least, and for each of its followers.
@@ -70,11 +69,10 @@ const BACK_OFF: f32 = 0.5;
 const BACK_OFF_PER_FOLLOWER: f32 = 0.5;
 
 /// Order in which contexts refine one another, from the vaguest to the most specific.
-const REFINEMENT: [Source; 16] = [
+const REFINEMENT: [Source; 15] = [
     Source::All0,
     Source::Own0,
     Source::Within,
-    Source::Skip,
     Source::Near,
     Source::All1,
     Source::Request,
@@ -147,34 +145,34 @@ pub(crate) fn row(evidence: &Evidence, moment: &Moment, place: &Place, standing:
     let (steps_since, times) = place.steps_since(evidence.segment);
     let flag = |value: bool| f32::from(u8::from(value));
     row[BLENDED] = standing.blended;
-    row[18] = standing.rank as f32;
-    row[19] = standing.best - standing.blended;
-    row[20] = standing.blended / standing.sum.max(f32::MIN_POSITIVE);
-    row[21] = matched_order(evidence);
-    row[22..27].copy_from_slice(&moment.evidence);
-    row[27] = log2(evidence.weights[Source::All1 as usize]);
-    row[28] = log2(evidence.weights[Source::Own1 as usize]);
-    row[29] = moment.followers;
-    row[30] = moment.entropy_bits;
-    row[31] = age(evidence.own);
-    row[32] = age(evidence.here);
-    row[33] = flag(moment.latest == Some(evidence.segment));
-    row[34] = flag(moment.own_latest == Some(evidence.segment));
-    row[35] = known(steps_since.map(|steps| steps as f32));
-    row[36] = times as f32;
-    row[37] = flag(place.has_seen(evidence.segment));
-    row[38] = moment.steps;
-    row[39] = moment.gap;
-    row[40] = evidence.near[0];
-    row[41] = evidence.near[1];
-    row[42] = log2(evidence.here.map_or(0.0, |follower| follower.delay_ms));
-    row[43] = flag(moment.last == Some(evidence.segment));
-    row[44] = known(moment.syscalls.map(|shares| shares.io));
-    row[45] = known(moment.syscalls.map(|shares| shares.network));
-    row[46] = standing.best;
-    row[47] = age(evidence.all);
-    row[48] = moment.burst;
-    row[49] = evidence.near[2];
+    row[17] = standing.rank as f32;
+    row[18] = standing.best - standing.blended;
+    row[19] = standing.blended / standing.sum.max(f32::MIN_POSITIVE);
+    row[20] = matched_order(evidence);
+    row[21..26].copy_from_slice(&moment.evidence);
+    row[26] = log2(evidence.weights[Source::All1 as usize]);
+    row[27] = log2(evidence.weights[Source::Own1 as usize]);
+    row[28] = moment.followers;
+    row[29] = moment.entropy_bits;
+    row[30] = age(evidence.own);
+    row[31] = age(evidence.here);
+    row[32] = flag(moment.latest == Some(evidence.segment));
+    row[33] = flag(moment.own_latest == Some(evidence.segment));
+    row[34] = known(steps_since.map(|steps| steps as f32));
+    row[35] = times as f32;
+    row[36] = flag(place.has_seen(evidence.segment));
+    row[37] = moment.steps;
+    row[38] = moment.gap;
+    row[39] = evidence.near[0];
+    row[40] = evidence.near[1];
+    row[41] = log2(evidence.here.map_or(0.0, |follower| follower.delay_ms));
+    row[42] = flag(moment.last == Some(evidence.segment));
+    row[43] = known(moment.syscalls.map(|shares| shares.io));
+    row[44] = known(moment.syscalls.map(|shares| shares.network));
+    row[45] = standing.best;
+    row[46] = age(evidence.all);
+    row[47] = moment.burst;
+    row[48] = evidence.near[2];
     row
 }
 

@@ -33,12 +33,11 @@ use stream::{Episode, Pending, Streams};
 /// Overdue forecasts that one observation may settle: enough that none pile up, few enough to bound its time.
 const SETTLED_PER_OBSERVATION: usize = 4;
 /// The contexts that an end follows like any segment does; the others say what is asked for, not after what.
-const SEQUENCES: [Source; 12] = [
+const SEQUENCES: [Source; 11] = [
     Source::All1,
     Source::All2,
     Source::All3,
     Source::All5,
-    Source::Skip,
     Source::Bag,
     Source::Entry,
     Source::Burst,
@@ -299,7 +298,7 @@ impl History {
             self.table.meet(key, at_ms, bounds.contexts);
             self.table.follow(key, observation.segment, at_ms, delay_ms, bounds);
         }
-        let near = Bounds { followers: 2 * bounds.followers, ..bounds };
+        let near = Bounds { followers: bounds.followers, ..bounds };
         for back in 0..NEAR_STEPS {
             // Only the first time since: how often it comes near is asked, not how many times it comes.
             let Some(key) = episode.place.near_key(back) else { break };

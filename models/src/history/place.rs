@@ -8,11 +8,11 @@ use crate::observe::{Observation, Principal, SegmentId};
 /// Segments that a place remembers one by one.
 pub(crate) const TRAIL_MAX: usize = 16;
 /// How many contexts hold at a place.
-pub(crate) const SOURCE_COUNT: usize = 17;
+pub(crate) const SOURCE_COUNT: usize = 16;
 /// A longer pause ends a burst: what belongs to one click or one command follows at once.
 const BURST_GAP_MS: u64 = 5_000;
 /// Steps within which one segment is said to come near another.
-pub(crate) const NEAR_STEPS: usize = 6;
+pub(crate) const NEAR_STEPS: usize = 5;
 /// The token before the first segment.
 const START: u32 = 0;
 const HOUR_MS: u64 = 3_600_000;
@@ -33,8 +33,6 @@ pub enum Source {
     All3,
     /// After the last five segments.
     All5,
-    /// After the last but one, whatever came between.
-    Skip,
     /// After the last segment, with the same others before it in whatever order.
     Bag,
     /// After the last segment of a session or request that began with the same one.
@@ -67,7 +65,6 @@ impl Source {
         Source::All2,
         Source::All3,
         Source::All5,
-        Source::Skip,
         Source::Bag,
         Source::Entry,
         Source::Burst,
@@ -213,7 +210,6 @@ impl Place {
             sequence(kind, Source::All2, 2),
             sequence(kind, Source::All3, 3),
             sequence(kind, Source::All5, 5).filter(|_| steps >= 4),
-            with(kind, Source::Skip, self.recent[1].into()).filter(|_| steps >= 2),
             since(Source::Bag, self.bag, 2),
             since(Source::Entry, self.first.into(), 3),
             with(kind, Source::Burst, self.burst),

@@ -24,7 +24,6 @@ const SPECIFIC_FIRST: [Source; SOURCE_COUNT - 1] = [
     Source::Request,
     Source::All1,
     Source::Within,
-    Source::Skip,
     Source::OwnHour,
     Source::Own0,
     Source::All0,
