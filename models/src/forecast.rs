@@ -160,6 +160,16 @@ pub struct Explanation {
     pub trees: Vec<ExplainedTree>,
 }
 
+impl Explanation {
+    /// The trees that move the confidence most, strongest first, at most `count`.
+    pub fn strongest(&self, count: usize) -> Vec<&ExplainedTree> {
+        let mut trees: Vec<&ExplainedTree> = self.trees.iter().collect();
+        trees.sort_by(|a, b| b.push.abs().total_cmp(&a.push.abs()));
+        trees.truncate(count);
+        trees
+    }
+}
+
 impl Model {
     /// Trains on the newest of `lessons`, which are in the order of time. The same lessons, options and seed give the
     /// same model.

@@ -60,6 +60,8 @@ pub struct Limits {
     pub candidates: usize,
     /// Requests followed at once within one calling segment. Beyond it the oldest is no longer followed.
     pub episodes: usize,
+    /// Forecasts whose outcome is waited for. Beyond it what is forecast teaches nothing.
+    pub open: usize,
     /// Segments whose system-call profile is kept.
     pub profiles: usize,
     /// A user who asks nothing for this long has ended the session.
@@ -72,10 +74,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             principals: 100_000,
-            contexts: 262_144,
+            contexts: 196_608,
             followers: 12,
             candidates: 12,
             episodes: 32,
+            open: 4_096,
             profiles: 4_096,
             session_gap_ms: 30_000,
             call_gap_ms: 10_000,
@@ -106,6 +109,8 @@ pub struct Lesson {
     pub features: [f32; N],
     /// How it turned out.
     pub outcome: Outcome,
+    /// What came next, whether it was a candidate or not.
+    pub came: Option<SegmentId>,
 }
 
 /// The memory of a node.
@@ -128,9 +133,10 @@ impl History {
         let limits = Limits {
             principals: limits.principals.max(1),
             contexts: limits.contexts.max(1),
-            followers: limits.followers.max(1),
+            followers: limits.followers.clamp(1, 64),
             candidates: limits.candidates.max(1),
             episodes: limits.episodes.max(1),
+            open: limits.open.max(1),
             profiles: limits.profiles.max(1),
             ..limits
         };
@@ -222,7 +228,7 @@ impl History {
             && self
                 .table
                 .iter()
-                .all(|c| c.is_sound() && c.followers.len() <= 2 * self.limits.followers)
+                .all(|c| c.is_sound() && c.followers.len() <= self.limits.followers)
             && self.profiles.values().all(|shares| shares.checked().is_some())
     }
 
@@ -283,7 +289,7 @@ impl History {
                 Some(_) => Outcome::OtherCame,
                 None => Outcome::NothingCame,
             };
-            Lesson { moment, segment, features, outcome }
+            Lesson { moment, segment, features, outcome, came }
         }));
     }
 
@@ -298,12 +304,11 @@ impl History {
             self.table.meet(key, at_ms, bounds.contexts);
             self.table.follow(key, observation.segment, at_ms, delay_ms, bounds);
         }
-        let near = Bounds { followers: bounds.followers, ..bounds };
         for back in 0..NEAR_STEPS {
             // Only the first time since: how often it comes near is asked, not how many times it comes.
             let Some(key) = episode.place.near_key(back) else { break };
             if !episode.place.came_within(observation.segment, back + 1) {
-                self.table.follow(key, observation.segment, at_ms, delay_ms, near);
+                self.table.follow(key, observation.segment, at_ms, delay_ms, bounds);
             }
         }
         if let Some(key) = episode.place.within_key().filter(|_| episode.see(observation.segment)) {
@@ -324,7 +329,9 @@ impl History {
     fn open(&mut self, mut episode: Episode) {
         let principal = episode.place.principal;
         let candidates = self.candidates_at(&episode.place, self.now_ms);
-        if !candidates.is_empty() {
+        // Where too many are waited for it is a newcomer that teaches nothing: the oldest are those after which nothing
+        // will come, and without them the others would look too sure.
+        if !candidates.is_empty() && self.deadlines.len() < self.limits.open {
             let moment = self.next_moment;
             self.next_moment += 1;
             let deadline_ms = self.now_ms.saturating_add(self.gap_ms(principal));

@@ -122,7 +122,7 @@ struct Ours {
 fn ours(trace: &Trace, arguments: &Arguments, continues: &[bool]) -> Result<Ours> {
     let env = |name: &str, default: f64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default); // TUNE
     let d = Limits::default(); // TUNE
-    let limits = Limits { session_gap_ms: trace.gap_ms, candidates: env("CAND", d.candidates as f64) as usize, followers: env("FOLL", d.followers as f64) as usize, ..d };
+    let limits = Limits { session_gap_ms: trace.gap_ms, open: 65_536, candidates: env("CAND", d.candidates as f64) as usize, followers: env("FOLL", d.followers as f64) as usize, ..d };
     let mut history = History::new(limits);
     let cut = (trace.events.len() as f64 * arguments.cut) as usize;
     let until = (trace.events.len() as f64 * arguments.until) as usize;

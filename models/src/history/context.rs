@@ -15,7 +15,10 @@ const DELAY_MEMORY: f32 = 16.0;
 /// How many neighbours are compared when one context must go.
 const EVICTION_SAMPLE: usize = 8;
 /// A context that was not met for this long counts half as useful as it was, twice as long a quarter, and so on.
-const USE_HALVES_MS: u64 = 15 * 60_000;
+const USE_HALVES_MS: u64 = 6 * 3_600_000;
+/// A leader that stays away so often that by its share the odds of it are one to `e` to this power was led by a habit
+/// that is over.
+const SURPRISE_MAX: f32 = 14.0;
 
 /// One segment that followed a context.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) total: f32,
     /// Which of the followers came last.
     latest: u8,
+    /// How many times in a row the heaviest follower stayed away.
+    away: u16,
     pub(crate) last_ms: u64,
 }
 
@@ -50,6 +55,7 @@ impl Context {
 
     /// `segment` followed the context after `delay_ms`. A full context forgets its lightest, oldest follower.
     fn follow(&mut self, segment: SegmentId, at_ms: u64, delay_ms: f32, capacity: usize) {
+        self.doubt(segment);
         let last_s = (at_ms / 1000) as u32;
         if let Some(index) = self.followers.iter().position(|known| known.segment == segment) {
             let known = &mut self.followers[index];
@@ -77,6 +83,25 @@ impl Context {
         }
     }
 
+    /// Counts how long the heaviest follower stays away. When that is no longer chance, the habit has changed: the old
+    /// counts are cut to as many as speak for the new one.
+    fn doubt(&mut self, came: SegmentId) {
+        let Some(leader) = self.followers.iter().max_by(|a, b| a.weight.total_cmp(&b.weight)) else { return };
+        if leader.segment == came {
+            self.away = 0;
+            return;
+        }
+        self.away = self.away.saturating_add(1);
+        let share = (leader.weight / self.total.max(1.0)).min(0.95);
+        let surprise = -(1.0 - share).ln() * f32::from(self.away);
+        if surprise > SURPRISE_MAX && self.total > 2.0 * f32::from(self.away) {
+            let keep = f32::from(self.away) / self.total;
+            self.total *= keep;
+            self.followers.iter_mut().for_each(|follower| follower.weight *= keep);
+            self.away = 0;
+        }
+    }
+
     /// The segment that followed when the context was last followed by anything.
     pub(crate) fn latest(&self) -> Option<SegmentId> {
         self.followers.get(usize::from(self.latest)).map(|follower| follower.segment)
@@ -98,8 +123,7 @@ impl Context {
 
     /// What is lost if the context is forgotten: how often it was met, less the longer ago that is.
     fn usefulness(&self, now_ms: u64) -> f32 {
-        let halvings = now_ms.saturating_sub(self.last_ms) / USE_HALVES_MS;
-        self.total * 0.5_f32.powi(halvings.min(64) as i32)
+        usefulness(self.total, now_ms.saturating_sub(self.last_ms))
     }
 
     /// Whether the counts can have come from learning: nothing negative, nothing that is not a number.
@@ -107,6 +131,11 @@ impl Context {
         let sound = |value: f32| value.is_finite() && value >= 0.0;
         sound(self.total) && self.followers.iter().all(|f| sound(f.weight) && sound(f.delay_ms))
     }
+}
+
+/// How often something was of use, less the longer ago that is.
+pub(crate) fn usefulness(times: f32, age_ms: u64) -> f32 {
+    times * (-(age_ms as f32) / USE_HALVES_MS as f32).exp2()
 }
 
 /// All contexts of a node, by the hash of what they stand for.
