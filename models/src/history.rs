@@ -225,10 +225,7 @@ impl History {
             && self.streams.len() <= self.limits.principals
             && self.profiles.len() <= self.limits.profiles
             && self.streams.longest() <= self.limits.episodes
-            && self
-                .table
-                .iter()
-                .all(|c| c.is_sound() && c.followers.len() <= self.limits.followers)
+            && self.table.iter().all(|c| c.is_sound() && c.followers.len() <= self.limits.followers)
             && self.profiles.values().all(|shares| shares.checked().is_some())
     }
 

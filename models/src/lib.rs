@@ -30,7 +30,9 @@ pub mod profile;
 pub mod reading;
 
 pub use artifact::ArtifactError;
-pub use evaluate::{Accuracy, AccuracyLimits, Drift, Scorecard, SegmentScore, Verdict, Weather, better, score};
+pub use evaluate::{
+    Accuracy, AccuracyLimits, Drift, Scorecard, SegmentScore, Verdict, Weather, better, score,
+};
 pub use features::{N, NAMES};
 pub use forecast::{Card, Explanation, Model, Options, Ranked, TrainError};
 pub use history::{Candidate, History, Lesson, Limits, Outcome, Source, Sources};

@@ -55,7 +55,6 @@ fn arguments() -> Result<Arguments> {
 struct Tally {
     scored: usize,
     judged: usize,
-    sum: f64, // TUNE
     hits: [usize; 3],
     covered: usize,
     squares: f64,
@@ -66,7 +65,6 @@ struct Tally {
 impl Tally {
     /// One forecast, and what came after it in the same session; `None` if nothing did.
     fn count(&mut self, ranked: &[(u32, f32)], came: Option<u32>) {
-        self.sum += ranked.iter().map(|r| f64::from(r.1)).sum::<f64>(); // TUNE
         if let Some((first, confidence)) = ranked.first() {
             let hit = usize::from(Some(*first) == came);
             self.judged += 1;
@@ -120,9 +118,7 @@ struct Ours {
 }
 
 fn ours(trace: &Trace, arguments: &Arguments, continues: &[bool]) -> Result<Ours> {
-    let env = |name: &str, default: f64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default); // TUNE
-    let d = Limits::default(); // TUNE
-    let limits = Limits { session_gap_ms: trace.gap_ms, open: 65_536, candidates: env("CAND", d.candidates as f64) as usize, followers: env("FOLL", d.followers as f64) as usize, ..d };
+    let limits = Limits { session_gap_ms: trace.gap_ms, open: OPEN_MAX, ..Limits::default() };
     let mut history = History::new(limits);
     let cut = (trace.events.len() as f64 * arguments.cut) as usize;
     let until = (trace.events.len() as f64 * arguments.until) as usize;
@@ -130,30 +126,18 @@ fn ours(trace: &Trace, arguments: &Arguments, continues: &[bool]) -> Result<Ours
     for event in &trace.events[..cut] {
         lessons.extend(history.observe(event));
     }
-    if std::env::var_os("BINS").is_some() { // TUNE
-        let m: Vec<&[Lesson]> = lessons.chunk_by(|a, b| a.moment == b.moment).collect();
-        let ends = m.iter().filter(|m| m[0].outcome == weft_models::Outcome::NothingCame).count();
-        let came = m.iter().filter(|m| m.iter().any(|l| l.outcome == weft_models::Outcome::Came)).count();
-        eprintln!("moments {} ends {} came {}", m.len(), ends, came);
-    }
-    let began = Instant::now();
-    let model = { let d = Options::default(); // TUNE
-    Model::train(&lessons, Options { trees: env("TREES", d.trees as f64) as usize, depth_max: env("DEPTH", d.depth_max as f64) as usize, leaf_min: env("LEAF", d.leaf_min as f64) as usize, rate: env("RATE", d.rate.into()) as f32, rows_max: env("ROWS", d.rows_max as f64) as usize, ..d }, 7)? };
-    if std::env::var_os("BINS").is_some() { // TUNE
-        let part = &lessons[lessons.len().saturating_sub(1_000_000)..];
-        let card = weft_models::score(&model, part, 0.5);
-        eprintln!("in sample hit1 {:.4} of continued, moments {} continued {} confsum {:.4} came {:.4}", card.hit_at_1(), card.moments, card.continued,
-          card.bins.iter().map(|b| b.confidence_sum).sum::<f64>() / card.moments as f64, card.came as f64 / card.moments as f64);
-    }
-    let train_s = began.elapsed().as_secs_f64();
+    let began_s = cpu_s()?;
+    let model = Model::train(&lessons, Options::default(), 7)?;
+    let train_s = cpu_s()? - began_s;
     let mut forecasts: HashMap<Principal, (u64, Vec<Ranked>)> = HashMap::new();
     let mut tally = Tally::default();
     for (index, event) in trace.events.iter().enumerate().take(until).skip(cut) {
         if continues[index] {
             // Before the cut nothing was forecast yet.
-            let ranked = forecasts.remove(&event.principal).map(|(_, ranked)| ranked).unwrap_or_else(|| {
-                model.rank(&history.candidates(event.principal, history.now_ms()))
-            });
+            let ranked = forecasts
+                .remove(&event.principal)
+                .map(|(_, ranked)| ranked)
+                .unwrap_or_else(|| model.rank(&history.candidates(event.principal, history.now_ms())));
             tally.count(&ranked_pairs(&ranked), Some(event.segment.0));
         } else if let Some((_, ranked)) = forecasts.remove(&event.principal) {
             // The session before ended there.
@@ -171,15 +155,19 @@ fn ours(trace: &Trace, arguments: &Arguments, continues: &[bool]) -> Result<Ours
             tally.count(&ranked_pairs(&ranked), None);
         }
     }
-    if std::env::var_os("BINS").is_some() { eprintln!("{:?} judged {} scored {}", tally.bins, tally.judged, tally.scored); eprintln!("confsum {:.4}", tally.sum / tally.judged as f64); } // TUNE
-    if std::env::var_os("WEFT_IMPORTANCE").is_some() {
-        let mut counts: Vec<(f32, &str)> = model.importance().into_iter().zip(weft_models::NAMES).collect();
-        counts.sort_by(|a, b| b.0.total_cmp(&a.0));
-        for (count, name) in counts {
-            eprintln!("  {count:.3} {name}");
-        }
-    }
     Ok(Ours { tally, rows: lessons.len(), train_s })
+}
+
+/// A replay may wait for more outcomes than a node: cases that last for weeks are all open at once.
+const OPEN_MAX: usize = 65_536;
+
+/// What this process has spent on a core so far, in seconds: others may use the machine as well.
+fn cpu_s() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
+    // The name, in brackets, may hold blanks.
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(ticks as f64 / 100.0)
 }
 
 fn ranked_pairs(ranked: &[Ranked]) -> Vec<(u32, f32)> {
@@ -262,9 +250,19 @@ fn main() -> Result<()> {
         } else {
             println!(
                 "{:12} {:6} scored, {:7} lessons: hit@1 {:.4} ({:+.4}) hit@3 {:.4} ({:+.4}) covered {:.3} ece {:.4} brier {:.4}, {:.2} us p50 {:.1} us p99, trained in {:.1} s",
-                trace.name, tally.scored, rows, tally.hit(1), tally.hit(1) - best[0], tally.hit(3), tally.hit(3) - best[1],
-                tally.covered as f64 / tally.scored.max(1) as f64, tally.ece(), tally.brier(),
-                p50, p99, train_s,
+                trace.name,
+                tally.scored,
+                rows,
+                tally.hit(1),
+                tally.hit(1) - best[0],
+                tally.hit(3),
+                tally.hit(3) - best[1],
+                tally.covered as f64 / tally.scored.max(1) as f64,
+                tally.ece(),
+                tally.brier(),
+                p50,
+                p99,
+                train_s,
             );
         }
     }

@@ -103,8 +103,12 @@ fn msnbc(data: &Path) -> Result<Trace> {
 
 fn cran(data: &Path) -> Result<Trace> {
     let text = text(&data.join("requests/cran_2012.csv.zst"))?;
-    let rows: Vec<Vec<&str>> =
-        text.lines().skip(1).map(|line| line.split(',').collect()).filter(|r: &Vec<&str>| r.len() == 11).collect();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').collect())
+        .filter(|r: &Vec<&str>| r.len() == 11)
+        .collect();
     let mut downloads: HashMap<(&str, &str), usize> = HashMap::new();
     rows.iter().for_each(|row| *downloads.entry((row[0], row[10])).or_default() += 1);
     let mut builder = Builder::default();
@@ -129,7 +133,8 @@ fn math(data: &Path) -> Result<Trace> {
         }
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let names: Vec<&str> = query.split('&').map(|pair| pair.split('=').next().unwrap_or("")).collect();
-        let parameters = names.join("&").bytes().fold(7, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte));
+        let parameters =
+            names.join("&").bytes().fold(7, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte));
         builder.add(at_ms, host, &format!("{method} {path}"), method.len() as u8, parameters);
     }
     Ok(builder.done("math", HALF_HOUR_MS))
@@ -172,7 +177,8 @@ fn train_ticket(data: &Path) -> Result<Trace> {
         if row.len() < 10 {
             continue;
         }
-        let (Some(start), mut pod) = (row[row.len() - 3].parse::<u64>().ok(), row[5].split('-').collect::<Vec<_>>())
+        let (Some(start), mut pod) =
+            (row[row.len() - 3].parse::<u64>().ok(), row[5].split('-').collect::<Vec<_>>())
         else {
             continue;
         };

@@ -186,7 +186,8 @@ impl Accuracy {
     /// The score of a segment. Where there is no more room, one that came once at most makes way.
     fn score_of(&mut self, segment: SegmentId) -> Option<&mut SegmentScore> {
         if !self.segments.contains_key(&segment) && self.segments.len() >= self.limits.segments.max(1) {
-            let least = self.segments.iter().min_by_key(|(_, score)| score.came).map(|(segment, _)| *segment)?;
+            let least =
+                self.segments.iter().min_by_key(|(_, score)| score.came).map(|(segment, _)| *segment)?;
             self.segments.remove(&least);
         }
         Some(self.segments.entry(segment).or_default())

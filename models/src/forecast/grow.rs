@@ -34,7 +34,12 @@ pub(super) struct Grown {
 }
 
 /// Grows trees on `lessons`, which hold both outcomes.
-pub(super) fn grow(lessons: &[Lesson], positives: usize, options: &Options, seed: u64) -> Result<Grown, TrainError> {
+pub(super) fn grow(
+    lessons: &[Lesson],
+    positives: usize,
+    options: &Options,
+    seed: u64,
+) -> Result<Grown, TrainError> {
     let share = positives as f32 / lessons.len() as f32;
     let base = (share / (1.0 - share)).ln();
     let count = lessons.len();
@@ -87,7 +92,8 @@ impl Field<'_> {
         let mut open = vec![Open { index: 0, depth: 0, rows }];
         while let Some(Open { index, depth, rows }) = open.pop() {
             let push = nodes[index].push;
-            let Some((low, high, feature, threshold)) = self.split(&rows, push, depth, &columns, options)? else {
+            let Some((low, high, feature, threshold)) = self.split(&rows, push, depth, &columns, options)?
+            else {
                 for row in rows {
                     self.scores[row as usize] += push * options.rate;
                 }

@@ -150,8 +150,11 @@ pub(crate) fn propose(
     followers[Source::Near as usize] = 1;
     let blend = Blend::of(&moment.totals, &followers);
     let gathered = gather(&contexts, &near, place);
-    let mut ranked: Vec<(f32, usize)> =
-        gathered.iter().enumerate().map(|(index, evidence)| (blend.share(&evidence.weights), index)).collect();
+    let mut ranked: Vec<(f32, usize)> = gathered
+        .iter()
+        .enumerate()
+        .map(|(index, evidence)| (blend.share(&evidence.weights), index))
+        .collect();
     let by_share = |a: &(f32, usize), b: &(f32, usize)| -> Ordering {
         b.0.total_cmp(&a.0).then_with(|| gathered[a.1].segment.cmp(&gathered[b.1].segment))
     };
@@ -176,8 +179,9 @@ pub(crate) fn propose(
 }
 
 fn moment(contexts: &Contexts<'_>, place: &Place, syscalls: Option<SyscallShares>, now_ms: u64) -> Moment {
-    let first =
-        |sources: &[Source]| sources.iter().find_map(|source| contexts[*source as usize]).and_then(Context::latest);
+    let first = |sources: &[Source]| {
+        sources.iter().find_map(|source| contexts[*source as usize]).and_then(Context::latest)
+    };
     let totals = contexts.map(|context| context.map_or(0.0, |context| context.total));
     let total = |source: Source| features::log2(totals[source as usize]);
     let after_last = contexts[Source::All1 as usize];
@@ -203,11 +207,7 @@ fn moment(contexts: &Contexts<'_>, place: &Place, syscalls: Option<SyscallShares
 
 /// One line of evidence per segment that followed any of the contexts, or comes near one of the last few segments and
 /// has not come since: then its shares after each of them are added up.
-fn gather(
-    contexts: &Contexts<'_>,
-    near: &[Option<&Context>; NEAR_STEPS],
-    place: &Place,
-) -> Vec<Evidence> {
+fn gather(contexts: &Contexts<'_>, near: &[Option<&Context>; NEAR_STEPS], place: &Place) -> Vec<Evidence> {
     let mut gathered = Gathered::new();
     // From the most specific on, so that a full list lacks the vaguest.
     for source in SPECIFIC_FIRST {

@@ -139,8 +139,7 @@ impl Streams {
     /// and long ago.
     fn forget_one(&mut self, now_ms: u64) -> Vec<Pending> {
         let after = self.hand.map_or(Bound::Unbounded, Bound::Excluded);
-        let useful =
-            |stream: &Stream| usefulness(stream.puts as f32, now_ms.saturating_sub(stream.last_ms));
+        let useful = |stream: &Stream| usefulness(stream.puts as f32, now_ms.saturating_sub(stream.last_ms));
         let sample: Vec<(Principal, f32)> = self
             .streams
             .range((after, Bound::Unbounded))
