@@ -50,7 +50,6 @@ fn ten_thousand_segments_and_a_hundred_thousand_principals_fit_into_64_mib() {
     let used = resident_mib() - before;
     assert_eq!(history.principal_count(), 100_000);
     assert!(history.context_count() > 150_000, "{}", history.context_count());
-    assert!(!history.candidates(user(7), 7_000_000).is_empty());
     println!("{used:.1} MiB, and a model of {:.2} MiB", bytes.len() as f64 / MIB);
     assert!(used + bytes.len() as f64 / MIB < 64.0, "{used} MiB");
 }
