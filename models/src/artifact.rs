@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::features::NAMES;
-use crate::forecast::Model;
+use crate::forecast::{Grove, Model};
 use crate::history::History;
 use crate::profile::{self, Sizing};
 use crate::timing::{AGAIN_NAMES, MINUTE_NAMES, TimingModel};
@@ -23,7 +23,12 @@ const KIND_HISTORY: u8 = 2;
 const KIND_SIZING: u8 = 3;
 const KIND_TIMING: u8 = 4;
 /// Goes up whenever the body or the meaning of a feature changes.
-const VERSION: u16 = 1;
+const fn version(kind: u8) -> u16 {
+    match kind {
+        KIND_MODEL | KIND_HISTORY => 2,
+        _ => 1,
+    }
+}
 /// Trees in a model; more would only be read from bytes made to be slow.
 const TREES_MAX: usize = 1_024;
 
@@ -35,10 +40,12 @@ pub enum ArtifactError {
     #[error("the bytes do not begin like an artifact of this kind")]
     NotAnArtifact,
     /// Made by another version.
-    #[error("the artifact has version {found}, this build reads {VERSION}")]
+    #[error("the artifact has version {found}, this build reads {read}")]
     Version {
         /// Version in the artifact.
         found: u16,
+        /// Version of this build.
+        read: u16,
     },
     /// Cut or changed on the way.
     #[error("the checksum does not match the contents")]
@@ -77,7 +84,11 @@ impl Model {
         }
         let sound =
             (1..=TREES_MAX).contains(&model.trees.len()) && model.trees.iter().all(|tree| tree.is_sound());
-        if sound { Ok(model) } else { Err(ArtifactError::Unsound) }
+        let sound = sound && model.base.is_finite();
+        if !sound {
+            return Err(ArtifactError::Unsound);
+        }
+        Ok(Model { grove: Grove::of(&model.trees), ..model })
     }
 }
 
@@ -159,7 +170,7 @@ fn seal(kind: u8, value: &impl Serialize) -> Result<Vec<u8>, ArtifactError> {
     let mut bytes = Vec::with_capacity(HEADER_LEN + body.len());
     bytes.extend(MAGIC);
     bytes.push(kind);
-    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(version(kind).to_le_bytes());
     bytes.extend(crc32fast::hash(&body).to_le_bytes());
     bytes.extend(body);
     Ok(bytes)
@@ -175,8 +186,8 @@ fn open<T: DeserializeOwned>(kind: u8, bytes: &[u8]) -> Result<T, ArtifactError>
         return Err(ArtifactError::NotAnArtifact);
     }
     let found = u16::from_le_bytes([v0, v1]);
-    if found != VERSION {
-        return Err(ArtifactError::Version { found });
+    if found != version(kind) {
+        return Err(ArtifactError::Version { found, read: version(kind) });
     }
     if crc32fast::hash(body) != u32::from_le_bytes([c0, c1, c2, c3]) {
         return Err(ArtifactError::Checksum);

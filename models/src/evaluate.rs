@@ -1,11 +1,16 @@
 //! How good a model is. In come lessons it was not trained on, out go scores and a verdict.
 //! Refused: a verdict on too few forecasts; then whoever is in charge stays.
 
+mod accuracy;
+mod drift;
+
 use serde::{Deserialize, Serialize};
 
 use crate::features::{self, N};
 use crate::forecast::Model;
 use crate::history::{Lesson, Outcome};
+pub use accuracy::{Accuracy, AccuracyLimits, RIVALS, SegmentScore, Weather};
+pub use drift::Drift;
 
 /// Number of equal stretches of confidence in [`Scorecard::bins`].
 pub const BIN_COUNT: usize = 10;
@@ -76,6 +81,45 @@ impl Scorecard {
         if self.rows == 0 { 0.0 } else { self.squared_error_sum / self.rows as f64 }
     }
 
+    /// The scores of two runs together.
+    pub fn plus(&self, other: &Scorecard) -> Scorecard {
+        let mut sum = *self;
+        sum.moments += other.moments;
+        sum.continued += other.continued;
+        sum.hits_at_1 += other.hits_at_1;
+        sum.hits_at_3 += other.hits_at_3;
+        sum.rows += other.rows;
+        sum.came += other.came;
+        sum.called += other.called;
+        sum.called_and_came += other.called_and_came;
+        sum.squared_error_sum += other.squared_error_sum;
+        for (bin, more) in sum.bins.iter_mut().zip(other.bins) {
+            bin.rows += more.rows;
+            bin.confidence_sum += more.confidence_sum;
+            bin.came += more.came;
+        }
+        sum
+    }
+
+    /// Counts one forecast, surest candidate first.
+    fn count_moment(&mut self, rated: &[(f32, &Lesson)]) {
+        self.moments += 1;
+        self.continued += usize::from(rated.iter().any(|(_, lesson)| lesson.outcome != Outcome::NothingCame));
+        let place = rated.iter().position(|(_, lesson)| lesson.outcome == Outcome::Came);
+        self.hits_at_1 += usize::from(place.is_some_and(|place| place < 1));
+        self.hits_at_3 += usize::from(place.is_some_and(|place| place < 3));
+    }
+
+    /// The reliability curve: for each stretch of confidence with any candidates the mean confidence, the share that
+    /// came, and how many there were.
+    pub fn reliability(&self) -> impl Iterator<Item = (f64, f64, usize)> {
+        let point = |bin: &Bin| {
+            let rows = bin.rows as f64;
+            (bin.confidence_sum / rows, bin.came as f64 / rows, bin.rows)
+        };
+        self.bins.iter().filter(|bin| bin.rows > 0).map(point).collect::<Vec<_>>().into_iter()
+    }
+
     /// Mean difference of confidence and frequency over the bins, by rows.
     pub fn calibration_error(&self) -> f64 {
         let error = |bin: &Bin| (bin.confidence_sum - bin.came as f64).abs();
@@ -91,19 +135,21 @@ fn share(part: usize, whole: usize) -> f64 {
 pub fn score(model: &Model, lessons: &[Lesson], bar: f32) -> Scorecard {
     let mut card = Scorecard::default();
     for moment in lessons.chunk_by(|a, b| a.moment == b.moment) {
-        let mut rated: Vec<(f32, &Lesson)> =
-            moment.iter().map(|l| (model.confidence(&l.features), l)).collect();
-        rated.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(blended(y).total_cmp(&blended(x))));
-        card.moments += 1;
-        card.continued += usize::from(moment.iter().any(|lesson| lesson.outcome != Outcome::NothingCame));
-        let place = rated.iter().position(|(_, lesson)| lesson.outcome == Outcome::Came);
-        card.hits_at_1 += usize::from(place.is_some_and(|place| place < 1));
-        card.hits_at_3 += usize::from(place.is_some_and(|place| place < 3));
+        let rated = judge_moment(model, moment);
+        card.count_moment(&rated);
         for (confidence, lesson) in rated {
             count_row(&mut card, confidence, lesson.outcome == Outcome::Came, bar);
         }
     }
     card
+}
+
+/// The candidates of one moment with their confidences, surest first.
+fn judge_moment<'a>(model: &Model, moment: &'a [Lesson]) -> Vec<(f32, &'a Lesson)> {
+    let rows: Vec<&[f32; N]> = moment.iter().map(|lesson| &lesson.features).collect();
+    let mut rated: Vec<(f32, &Lesson)> = model.confidences(&rows).into_iter().zip(moment).collect();
+    rated.sort_by(|(a, x), (b, y)| b.total_cmp(a).then(blended(y).total_cmp(&blended(x))));
+    rated
 }
 
 fn blended(lesson: &Lesson) -> f32 {
@@ -156,16 +202,17 @@ pub enum Verdict {
 pub fn better(incumbent: Option<&Model>, candidate: &Model, held_out: &[Lesson]) -> Verdict {
     let card = candidate.card();
     let base = card.positives as f32 / card.rows.max(1) as f32;
-    let incumbent_says = |features: &[f32; N]| incumbent.map_or(base, |model| model.confidence(features));
     let gains: Vec<f64> = held_out
         .chunk_by(|a, b| a.moment == b.moment)
         .map(|moment| {
-            let gain = |lesson: &Lesson| {
+            let rows: Vec<&[f32; N]> = moment.iter().map(|lesson| &lesson.features).collect();
+            let old = incumbent.map_or_else(|| vec![base; rows.len()], |model| model.confidences(&rows));
+            let new = candidate.confidences(&rows);
+            let gain = |(lesson, (old, new)): (&Lesson, (f32, f32))| {
                 let came = lesson.outcome == Outcome::Came;
-                squared_error(incumbent_says(&lesson.features), came)
-                    - squared_error(candidate.confidence(&lesson.features), came)
+                squared_error(old, came) - squared_error(new, came)
             };
-            moment.iter().map(gain).sum()
+            moment.iter().zip(old.into_iter().zip(new)).map(gain).sum()
         })
         .collect();
     if gains.len() < MOMENTS_MIN {

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::features::{self, NAMES};
 use crate::history::{Candidate, Lesson, Outcome};
 use crate::observe::SegmentId;
-pub(crate) use tree::Tree;
+pub(crate) use tree::{Grove, Tree};
 
 /// Why there is no model.
 #[derive(Debug, Error)]
@@ -58,13 +58,15 @@ pub struct Options {
     pub depth_max: usize,
     /// A leaf has at least this many lessons.
     pub leaf_min: usize,
-    /// How many trees share the judgement.
+    /// How many trees correct one another.
     pub trees: usize,
+    /// How far each goes: a small step leaves the rest to those after it.
+    pub rate: f32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rows_min: 200, rows_max: 50_000, depth_max: 8, leaf_min: 20, trees: 1 }
+        Self { rows_min: 200, rows_max: 1_000_000, depth_max: 6, leaf_min: 20, trees: 32, rate: 0.2 }
     }
 }
 
@@ -90,8 +92,13 @@ pub struct Card {
 /// Trees that say how likely a candidate is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
+    /// Log odds that the trees start from.
+    pub(crate) base: f32,
     pub(crate) trees: Vec<Tree>,
     pub(crate) card: Card,
+    /// The same trees, laid out for walking.
+    #[serde(skip)]
+    pub(crate) grove: Grove,
 }
 
 /// A candidate with its confidence.
@@ -136,19 +143,31 @@ pub struct ExplainedTree {
     pub leaf_rows: u32,
     /// Lessons of the leaf whose candidate came.
     pub leaf_positives: u32,
-    /// What the leaf says, drawn towards its parents where it has few lessons.
-    pub confidence: f32,
+    /// What the leaf adds to the log odds.
+    pub push: f32,
 }
 
-/// Why a candidate has its confidence: the mean over the trees.
+/// Why a candidate has its confidence: the log odds the trees start from, and what each adds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
     /// The candidate.
     pub segment: SegmentId,
-    /// Mean of the trees.
+    /// What all of it comes to, as a chance in `[0, 1]`.
     pub confidence: f32,
+    /// Log odds of any candidate, before the trees.
+    pub base: f32,
     /// One way per tree.
     pub trees: Vec<ExplainedTree>,
+}
+
+impl Explanation {
+    /// The trees that move the confidence most, strongest first, at most `count`.
+    pub fn strongest(&self, count: usize) -> Vec<&ExplainedTree> {
+        let mut trees: Vec<&ExplainedTree> = self.trees.iter().collect();
+        trees.sort_by(|a, b| b.push.abs().total_cmp(&a.push.abs()));
+        trees.truncate(count);
+        trees
+    }
 }
 
 impl Model {
@@ -160,10 +179,7 @@ impl Model {
     pub fn train(lessons: &[Lesson], options: Options, seed: u64) -> Result<Model, TrainError> {
         let lessons = &lessons[lessons.len().saturating_sub(options.rows_max)..];
         let positives = check(lessons, &options)?;
-        let mut trees = Vec::with_capacity(options.trees.max(1));
-        for index in 0..options.trees.max(1) {
-            trees.push(grow::grow(lessons, &options, seed.wrapping_add(index as u64))?);
-        }
+        let grow::Grown { base, trees } = grow::grow(lessons, positives, &options, seed)?;
         let card = Card {
             rows: lessons.len(),
             positives,
@@ -173,7 +189,8 @@ impl Model {
             seed,
             score: None,
         };
-        Ok(Model { trees, card })
+        let grove = Grove::of(&trees);
+        Ok(Model { base, trees, card, grove })
     }
 
     /// The same model with its score on lessons it has not seen.
@@ -187,34 +204,50 @@ impl Model {
         &self.card
     }
 
-    /// Chance in `[0, 1]` that a candidate with these features comes next.
-    pub fn confidence(&self, features: &[f32; features::N]) -> f32 {
-        let sum: f32 = self.trees.iter().map(|tree| tree.leaf(features).confidence).sum();
-        sum / self.trees.len() as f32
+    /// How often each feature splits a tree, weighed by the lessons that are split there, as shares of all.
+    pub fn importance(&self) -> [f32; features::N] {
+        let mut shares = [0.0; features::N];
+        let nodes = self.trees.iter().flat_map(|tree| &tree.nodes);
+        for (split, rows) in nodes.filter_map(|node| node.split.map(|split| (split, node.rows))) {
+            shares[usize::from(split.feature)] += rows as f32;
+        }
+        let sum: f32 = shares.iter().sum();
+        shares.map(|share| share / sum.max(1.0))
+    }
+
+    /// Chance in `[0, 1]` of each candidate of one moment that it comes next. Together they leave room for none of them.
+    pub fn confidences(&self, rows: &[&[f32; features::N]]) -> Vec<f32> {
+        let mut scores = vec![self.base; rows.len()];
+        self.grove.add_pushes(rows, &mut scores);
+        chances(&scores)
     }
 
     /// The candidates, surest first. Candidates of equal confidence keep the order of their counts.
-    pub fn rank(&self, candidates: Vec<Candidate>) -> Vec<Ranked> {
-        let mut rated: Vec<(f32, Candidate)> = candidates
-            .into_iter()
-            .map(|candidate| (self.confidence(&candidate.features), candidate))
-            .collect();
-        rated.sort_by(|(a_sure, a), (b_sure, b)| {
-            let counts = b.features[features::BLENDED].total_cmp(&a.features[features::BLENDED]);
-            b_sure.total_cmp(a_sure).then(counts).then(a.segment.cmp(&b.segment))
+    pub fn rank(&self, candidates: &[Candidate]) -> Vec<Ranked> {
+        let rows: Vec<&[f32; features::N]> = candidates.iter().map(|candidate| &candidate.features).collect();
+        let confidences = self.confidences(&rows);
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_unstable_by(|a, b| {
+            let counts = rows[*b][features::BLENDED].total_cmp(&rows[*a][features::BLENDED]);
+            let segments = candidates[*a].segment.cmp(&candidates[*b].segment);
+            confidences[*b].total_cmp(&confidences[*a]).then(counts).then(segments)
         });
-        let ranked = |(confidence, candidate): (f32, Candidate)| Ranked {
-            segment: candidate.segment,
-            confidence,
-            expected_delay_ms: candidate.expected_delay_ms,
+        let ranked = |index: usize| Ranked {
+            segment: candidates[index].segment,
+            confidence: confidences[index],
+            expected_delay_ms: candidates[index].expected_delay_ms,
         };
-        rated.into_iter().map(ranked).collect()
+        order.into_iter().map(ranked).collect()
     }
 
-    /// The way of a candidate through every tree, in words and numbers.
-    pub fn explain(&self, candidate: &Candidate) -> Explanation {
-        let trees = self.trees.iter().map(|tree| explain_tree(tree, &candidate.features)).collect();
-        Explanation { segment: candidate.segment, confidence: self.confidence(&candidate.features), trees }
+    /// The ways of a moment's candidates through every tree, in words and numbers.
+    pub fn explain(&self, candidates: &[Candidate]) -> Vec<Explanation> {
+        let rows: Vec<&[f32; features::N]> = candidates.iter().map(|candidate| &candidate.features).collect();
+        let explain = |(candidate, confidence): (&Candidate, f32)| {
+            let trees = self.trees.iter().map(|tree| explain_tree(tree, &candidate.features)).collect();
+            Explanation { segment: candidate.segment, confidence, base: self.base, trees }
+        };
+        candidates.iter().zip(self.confidences(&rows)).map(explain).collect()
     }
 }
 
@@ -235,8 +268,21 @@ fn explain_tree(tree: &Tree, features: &[f32; features::N]) -> ExplainedTree {
         splits: splits.collect(),
         leaf_rows: leaf.rows,
         leaf_positives: leaf.positives,
-        confidence: leaf.confidence,
+        push: leaf.push,
     }
+}
+
+/// The chances of a moment's candidates, of which one comes, or none: none has a score of nought.
+pub(crate) fn chances(scores: &[f32]) -> Vec<f32> {
+    // Scores are bounded by the number of trees and their pushes, but bytes from elsewhere need not be.
+    let weights: Vec<f32> = scores.iter().map(|score| score.clamp(-40.0, 40.0).exp()).collect();
+    let all = 1.0 + weights.iter().sum::<f32>();
+    weights.into_iter().map(|weight| weight / all).collect()
+}
+
+/// The chance that has these log odds.
+pub(crate) fn sigmoid(odds: f32) -> f32 {
+    1.0 / (1.0 + (-odds).exp())
 }
 
 /// Number of lessons whose candidate came, if they can be trained on.

@@ -22,9 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::N;
 use crate::observe::{Observation, Principal, SegmentId, SyscallShares};
+pub(crate) use context::Follower;
 use context::{Bounds, ContextTable};
 pub use place::Source;
-pub(crate) use place::{Place, SOURCE_COUNT};
+pub(crate) use place::{NEAR_STEPS, Place, SOURCE_COUNT};
 pub use propose::{Candidate, Sources};
 pub(crate) use propose::{Evidence, Moment};
 use stream::{Episode, Pending, Streams};
@@ -32,8 +33,19 @@ use stream::{Episode, Pending, Streams};
 /// Overdue forecasts that one observation may settle: enough that none pile up, few enough to bound its time.
 const SETTLED_PER_OBSERVATION: usize = 4;
 /// The contexts that an end follows like any segment does; the others say what is asked for, not after what.
-const SEQUENCES: [Source; 6] =
-    [Source::All1, Source::All2, Source::All3, Source::Request, Source::Own1, Source::Own2];
+const SEQUENCES: [Source; 11] = [
+    Source::All1,
+    Source::All2,
+    Source::All3,
+    Source::All5,
+    Source::Bag,
+    Source::Entry,
+    Source::Burst,
+    Source::Head,
+    Source::Request,
+    Source::Own1,
+    Source::Own2,
+];
 
 /// How much is remembered, and for how long things belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +60,8 @@ pub struct Limits {
     pub candidates: usize,
     /// Requests followed at once within one calling segment. Beyond it the oldest is no longer followed.
     pub episodes: usize,
+    /// Forecasts whose outcome is waited for. Beyond it what is forecast teaches nothing.
+    pub open: usize,
     /// Segments whose system-call profile is kept.
     pub profiles: usize,
     /// A user who asks nothing for this long has ended the session.
@@ -59,11 +73,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            principals: 16_384,
-            contexts: 65_536,
+            principals: 100_000,
+            contexts: 196_608,
             followers: 12,
-            candidates: 10,
+            candidates: 12,
             episodes: 32,
+            open: 4_096,
             profiles: 4_096,
             session_gap_ms: 30_000,
             call_gap_ms: 10_000,
@@ -90,9 +105,12 @@ pub struct Lesson {
     /// The candidate.
     pub segment: SegmentId,
     /// What was known of it then.
+    #[serde(with = "crate::features::serde_row")]
     pub features: [f32; N],
     /// How it turned out.
     pub outcome: Outcome,
+    /// What came next, whether it was a candidate or not.
+    pub came: Option<SegmentId>,
 }
 
 /// The memory of a node.
@@ -115,9 +133,10 @@ impl History {
         let limits = Limits {
             principals: limits.principals.max(1),
             contexts: limits.contexts.max(1),
-            followers: limits.followers.max(1),
+            followers: limits.followers.clamp(1, 64),
             candidates: limits.candidates.max(1),
             episodes: limits.episodes.max(1),
+            open: limits.open.max(1),
             profiles: limits.profiles.max(1),
             ..limits
         };
@@ -141,6 +160,9 @@ impl History {
         self.settle(&mut episode, Some(observation.segment), &mut lessons);
         self.count(&mut episode, &observation);
         episode.place = episode.place.after_request(&observation);
+        if let Some(key) = episode.place.near_key(0) {
+            self.table.meet(key, observation.at_ms, self.limits.contexts);
+        }
         self.open(episode);
         lessons
     }
@@ -176,9 +198,14 @@ impl History {
         self.place_of(principal).map_or_else(Vec::new, |place| self.candidates_at(&place, now_ms))
     }
 
+    /// The latest time that was told.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// Contexts held at present.
     pub fn context_count(&self) -> usize {
-        self.table.contexts.len()
+        self.table.len()
     }
 
     /// Users and calling segments followed at present.
@@ -193,15 +220,12 @@ impl History {
 
     /// Whether all counts can have come from learning, and the limits hold.
     pub(crate) fn is_sound(&self) -> bool {
-        self.table.contexts.len() <= self.limits.contexts
+        self.table.len() <= self.limits.contexts
+            && self.table.is_sound()
             && self.streams.len() <= self.limits.principals
             && self.profiles.len() <= self.limits.profiles
             && self.streams.longest() <= self.limits.episodes
-            && self
-                .table
-                .contexts
-                .values()
-                .all(|c| c.is_sound() && c.followers.len() <= self.limits.followers)
+            && self.table.iter().all(|c| c.is_sound() && c.followers.len() <= self.limits.followers)
             && self.profiles.values().all(|shares| shares.checked().is_some())
     }
 
@@ -262,7 +286,7 @@ impl History {
                 Some(_) => Outcome::OtherCame,
                 None => Outcome::NothingCame,
             };
-            Lesson { moment, segment, features, outcome }
+            Lesson { moment, segment, features, outcome, came }
         }));
     }
 
@@ -276,6 +300,13 @@ impl History {
             let Some(key) = key.filter(|_| source != within) else { continue };
             self.table.meet(key, at_ms, bounds.contexts);
             self.table.follow(key, observation.segment, at_ms, delay_ms, bounds);
+        }
+        for back in 0..NEAR_STEPS {
+            // Only the first time since: how often it comes near is asked, not how many times it comes.
+            let Some(key) = episode.place.near_key(back) else { break };
+            if !episode.place.came_within(observation.segment, back + 1) {
+                self.table.follow(key, observation.segment, at_ms, delay_ms, bounds);
+            }
         }
         if let Some(key) = episode.place.within_key().filter(|_| episode.see(observation.segment)) {
             let delay_ms = at_ms.saturating_sub(episode.began_ms) as f32;
@@ -295,7 +326,9 @@ impl History {
     fn open(&mut self, mut episode: Episode) {
         let principal = episode.place.principal;
         let candidates = self.candidates_at(&episode.place, self.now_ms);
-        if !candidates.is_empty() {
+        // Where too many are waited for it is a newcomer that teaches nothing: the oldest are those after which nothing
+        // will come, and without them the others would look too sure.
+        if !candidates.is_empty() && self.deadlines.len() < self.limits.open {
             let moment = self.next_moment;
             self.next_moment += 1;
             let deadline_ms = self.now_ms.saturating_add(self.gap_ms(principal));

@@ -44,7 +44,9 @@ pub mod policy;
 pub mod contest;
 
 pub use artifact::ArtifactError;
-pub use evaluate::{Scorecard, Verdict, better, score};
+pub use evaluate::{
+    Accuracy, AccuracyLimits, Drift, Scorecard, SegmentScore, Verdict, Weather, better, score,
+};
 pub use features::{N, NAMES};
 pub use forecast::{Card, Explanation, Model, Options, Ranked, TrainError};
 pub use history::{Candidate, History, Lesson, Limits, Outcome, Source, Sources};

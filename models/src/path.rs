@@ -146,7 +146,7 @@ impl Search<'_> {
         self.met = Met::Candidates;
         let (confidence, expected_ms, position) =
             parent.map_or((1.0, 0.0, 1), |(_, step)| (step.confidence, step.expected_ms, step.position + 1));
-        for ranked in self.model.rank(candidates).into_iter().take(self.reach.width) {
+        for ranked in self.model.rank(&candidates).into_iter().take(self.reach.width) {
             let step = Step {
                 segment: ranked.segment,
                 principal: place.principal,

@@ -58,7 +58,7 @@ impl Node {
     }
 
     fn top(&self, model: &Model, principal: Principal) -> Ranked {
-        model.rank(self.history.candidates(principal, self.now_ms))[0]
+        model.rank(&self.history.candidates(principal, self.now_ms))[0]
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use weft_models::{Lesson, Model, Options, Verdict, better};
+use weft_models::{Accuracy, AccuracyLimits, Lesson, Model, Options, Verdict, Weather, better};
 
 use super::store::{Item, Store};
 use crate::metrics;
@@ -32,6 +32,7 @@ pub type Current = Option<Arc<Model>>;
 pub struct Trainer {
     lessons: VecDeque<Lesson>,
     fresh: usize,
+    accuracy: Accuracy,
     current: watch::Sender<Current>,
     store: Arc<Store>,
 }
@@ -56,7 +57,8 @@ impl Trainer {
         };
         metrics::model_rows(stored.as_ref().map_or(0, |model| model.card().rows));
         let (current, receiver) = watch::channel(stored);
-        (Self { lessons: VecDeque::new(), fresh: 0, current, store }, receiver)
+        let accuracy = Accuracy::new(AccuracyLimits::default());
+        (Self { lessons: VecDeque::new(), fresh: 0, accuracy, current, store }, receiver)
     }
 
     /// Runs until every sender is gone.
@@ -79,10 +81,31 @@ impl Trainer {
     }
 
     fn keep(&mut self, batch: Vec<Lesson>) {
+        let model = self.current.borrow().clone();
+        let weather = model.map_or(Weather::Steady, |model| self.accuracy.note(&model, &batch));
         self.fresh += batch.len();
         self.lessons.extend(batch);
+        if let Weather::Changed { forecasts } = weather {
+            tracing::info!(
+                forecasts,
+                "forecasts have become worse; the next model learns from what came since"
+            );
+            self.forget_before(forecasts);
+        }
         let excess = self.lessons.len().saturating_sub(LESSONS_MAX);
         self.lessons.drain(..excess);
+    }
+
+    /// Keeps the lessons of the last so many forecasts, as many as a training needs at least, and asks for one.
+    fn forget_before(&mut self, forecasts: u64) {
+        let lessons = self.lessons.make_contiguous();
+        let mut first = lessons.len();
+        for moment in lessons.chunk_by(|a, b| a.moment == b.moment).rev().take(forecasts as usize) {
+            first -= moment.len();
+        }
+        let first = first.min(lessons.len().saturating_sub(2 * Options::default().rows_min));
+        self.lessons.drain(..first);
+        self.fresh = self.lessons.len();
     }
 
     async fn train(&mut self) {
@@ -143,6 +166,23 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         assert!(successor(&[], None, &store).is_none());
         assert_eq!(store.read(Item::Model).unwrap(), None);
+    }
+
+    #[test]
+    fn when_the_world_changes_the_lessons_from_before_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut trainer, _current) = Trainer::new(Arc::new(Store::open(folder.path()).unwrap()));
+        let lesson = |moment| Lesson {
+            moment,
+            segment: weft_models::SegmentId(1),
+            features: [0.0; weft_models::N],
+            outcome: weft_models::Outcome::NothingCame,
+            came: None,
+        };
+        trainer.keep((0..5_000).map(|row| lesson(row / 5)).collect());
+        trainer.forget_before(300);
+        assert_eq!((trainer.lessons.len(), trainer.lessons[0].moment), (1_500, 700));
+        assert!(trainer.fresh >= FRESH_MIN);
     }
 
     #[test]

@@ -31,6 +31,9 @@ const STORE_EVERY: Duration = Duration::from_secs(30);
 /// How often a segment's syscall shares are read again.
 const SHARES_EVERY: Duration = Duration::from_secs(1);
 
+/// Trees whose way is told of each candidate.
+const TREES_TOLD_MAX: usize = 3;
+
 /// What other stages say to this one.
 #[derive(Debug)]
 pub enum Message {
@@ -209,7 +212,7 @@ impl Predict {
         if let (Some(model), Some(principal)) = (&model, trigger.principal) {
             let candidates = self.history.candidates(principal, trigger.at_ms);
             self.explanation =
-                candidates.iter().map(|candidate| self.in_words(&model.explain(candidate))).collect();
+                model.explain(&candidates).iter().map(|explanation| self.in_words(explanation)).collect();
         }
         let forecast = Forecast { id: self.next, trigger: segment, at_ms: trigger.at_ms, path };
         self.next += 1;
@@ -234,12 +237,19 @@ impl Predict {
         }
     }
 
-    /// The way of one candidate through the trees.
+    /// The ways of one candidate through the trees that weigh most.
     fn in_words(&self, explanation: &Explanation) -> String {
         let name =
             self.identities.segment(explanation.segment).map_or("?", |segment| self.identities.name(segment));
-        let mut words = format!("{name} {:.2}", explanation.confidence);
-        for tree in &explanation.trees {
+        let pushes: f32 = explanation.trees.iter().map(|tree| tree.push).sum();
+        let mut words = format!(
+            "{name} {:.2}: {} trees move the log odds from {:.2} by {pushes:+.2}",
+            explanation.confidence,
+            explanation.trees.len(),
+            explanation.base
+        );
+        for tree in explanation.strongest(TREES_TOLD_MAX) {
+            words += &format!("; {:+.2}", tree.push);
             for split in &tree.splits {
                 let sign = if split.branch == Branch::AtMost { "<=" } else { ">" };
                 words += &format!(": {} {:.3} {sign} {:.3}", split.feature, split.value, split.threshold);

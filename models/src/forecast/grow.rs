@@ -1,9 +1,11 @@
-//! Growing one tree. In come lessons, out goes a tree whose nodes carry counts and confidences.
+//! Growing trees, one after the other. In come lessons, out go trees each of which corrects the ones before it.
 //!
-//! linfa finds each split; the recursion is ours. Fitted in one go, linfa's tree is cut back wherever two leaves agree
-//! on the likelier class, and next to rare positives almost all do: the confidences we are after would be gone. So it
-//! is asked for one split at a time, with both classes weighing the same. Then whichever side of a split has more
-//! positives than its parent is called positive, the other negative, and no split worth having is cut.
+//! This is gradient boosting of the logistic loss. linfa finds each split; the recursion and the boosting are ours. A
+//! node first takes a Newton step, so that the residuals of its rows sum to zero. Then linfa is asked for the one split
+//! that parts those that came from those that did not, each row weighing as much as its residual. Its Gini impurity is
+//! then `1/2 - sum of (residuals)² / (2 · sum of |residuals|)`, which is what a boosted tree maximises, with the
+//! residuals' sizes in the place of the second derivative. And since both sides then lean to different classes, linfa
+//! never cuts the split back.
 
 use linfa::DatasetBase;
 use linfa::ParamGuard;
@@ -11,15 +13,54 @@ use linfa::traits::Fit;
 use linfa_trees::{DecisionTree, SplitQuality};
 use ndarray::{Array1, Array2};
 
-use super::tree::{Node, Split, Tree};
-use super::{Options, TrainError};
+use super::tree::{DEPTH_MAX, Node, Split, Tree};
+use super::{Options, TrainError, chances, sigmoid};
 use crate::features::N;
 use crate::history::{Lesson, Outcome};
 
-/// A split is searched on at most this many rows, evenly drawn: more move the threshold by less than noise.
+/// The split of a root is searched on at most this many rows, of each level below on half as many, ...
 const SEARCH_ROWS_MAX: usize = 8_192;
-/// Weight of the parent's confidence against a leaf's own lessons.
-const SHRINKAGE: f32 = 8.0;
+/// ... but on this many at least.
+const SEARCH_ROWS_MIN: usize = 1_024;
+/// Splits are searched among this share of the features, another one for each tree.
+const FEATURES_SHARE: f64 = 0.6;
+/// How many rows' second derivatives hold a node back from leaving its parent.
+const HOLD: f32 = 2.0;
+
+/// The trees, and the log odds they start from.
+pub(super) struct Grown {
+    pub(super) base: f32,
+    pub(super) trees: Vec<Tree>,
+}
+
+/// Grows trees on `lessons`, which hold both outcomes.
+pub(super) fn grow(
+    lessons: &[Lesson],
+    positives: usize,
+    options: &Options,
+    seed: u64,
+) -> Result<Grown, TrainError> {
+    let share = positives as f32 / lessons.len() as f32;
+    let base = (share / (1.0 - share)).ln();
+    let count = lessons.len();
+    let mut field = Field { lessons, scores: vec![base; count], odds: vec![base; count], dice: seed };
+    let mut trees = Vec::with_capacity(options.trees.max(1));
+    for _ in 0..options.trees.max(1) {
+        field.share_out();
+        trees.push(field.tree(options)?);
+    }
+    Ok(Grown { base, trees })
+}
+
+/// The lessons and what the trees so far say of each.
+struct Field<'a> {
+    lessons: &'a [Lesson],
+    /// Sums of what the trees add.
+    scores: Vec<f32>,
+    /// Log odds of each lesson against all else that may come at its moment.
+    odds: Vec<f32>,
+    dice: u64,
+}
 
 /// A node yet to be split.
 struct Open {
@@ -28,120 +69,158 @@ struct Open {
     rows: Vec<u32>,
 }
 
-/// Grows a tree on all of `lessons`, which hold both outcomes.
-pub(super) fn grow(lessons: &[Lesson], options: &Options, seed: u64) -> Result<Tree, TrainError> {
-    let all: Vec<u32> = (0..lessons.len() as u32).collect();
-    let base = positives(lessons, &all) as f32 / all.len() as f32;
-    let mut nodes = vec![leaf(lessons, &all, base)];
-    let mut open = vec![Open { index: 0, depth: 0, rows: all }];
-    let mut dice = seed;
-    while let Some(Open { index, depth, rows }) = open.pop() {
-        let Some((low, high, feature, threshold)) = split(lessons, &rows, depth, options, &mut dice)? else {
-            continue;
-        };
-        let parent = nodes[index].confidence;
-        let first = nodes.len();
-        nodes[index].split = Some(Split { feature, threshold, low: first as u32, high: first as u32 + 1 });
-        for (offset, rows) in [low, high].into_iter().enumerate() {
-            nodes.push(leaf(lessons, &rows, parent));
-            open.push(Open { index: first + offset, depth: depth + 1, rows });
+impl Field<'_> {
+    /// Works out the odds from the scores: only one of a moment's candidates comes.
+    fn share_out(&mut self) {
+        let mut first = 0;
+        for moment in self.lessons.chunk_by(|a, b| a.moment == b.moment) {
+            let range = first..first + moment.len();
+            first = range.end;
+            let chances = chances(&self.scores[range.clone()]);
+            for (odds, chance) in self.odds[range].iter_mut().zip(chances) {
+                let chance = chance.clamp(1e-6, 1.0 - 1e-6);
+                *odds = (chance / (1.0 - chance)).ln();
+            }
         }
     }
-    Ok(Tree { nodes })
-}
 
-fn positives(lessons: &[Lesson], rows: &[u32]) -> u32 {
-    rows.iter().filter(|row| came(&lessons[**row as usize])).count() as u32
-}
+    /// One more tree; the scores are moved by it.
+    fn tree(&mut self, options: &Options) -> Result<Tree, TrainError> {
+        let columns = self.columns();
+        let rows: Vec<u32> = (0..self.lessons.len() as u32).collect();
+        let mut nodes = vec![self.node(&rows, 0.0)];
+        let mut open = vec![Open { index: 0, depth: 0, rows }];
+        while let Some(Open { index, depth, rows }) = open.pop() {
+            let push = nodes[index].push;
+            let Some((low, high, feature, threshold)) = self.split(&rows, push, depth, &columns, options)?
+            else {
+                for row in rows {
+                    self.scores[row as usize] += push * options.rate;
+                }
+                nodes[index].push = push * options.rate;
+                continue;
+            };
+            let first = nodes.len();
+            nodes[index].split = Some(Split { feature, threshold, low: first as u32 });
+            for (offset, rows) in [low, high].into_iter().enumerate() {
+                nodes.push(self.node(&rows, push));
+                open.push(Open { index: first + offset, depth: depth + 1, rows });
+            }
+        }
+        Ok(Tree { nodes })
+    }
 
-fn came(lesson: &Lesson) -> bool {
-    lesson.outcome == Outcome::Came
-}
+    /// The features of the next tree, as linfa is to see them. Of splits that part the lessons equally well it takes the
+    /// leftmost: what is asked for by anybody at any time says least of what comes next, however well it told the
+    /// lessons of one crowd apart, so it stands last.
+    fn columns(&mut self) -> Vec<usize> {
+        let mut columns: Vec<usize> = (1..N).filter(|_| roll(&mut self.dice) < FEATURES_SHARE).collect();
+        columns.push(0);
+        columns
+    }
 
-fn leaf(lessons: &[Lesson], rows: &[u32], parent: f32) -> Node {
-    let positives = positives(lessons, rows);
-    let count = rows.len() as u32;
-    let confidence = (positives as f32 + SHRINKAGE * parent) / (count as f32 + SHRINKAGE);
-    Node { split: None, rows: count, positives, confidence: confidence.clamp(0.0, 1.0) }
+    fn came(&self, row: u32) -> bool {
+        self.lessons[row as usize].outcome == Outcome::Came
+    }
+
+    /// What is left to explain of a row whose odds were moved by `push`.
+    fn residual(&self, row: u32, push: f32) -> f32 {
+        let truth = f32::from(u8::from(self.came(row)));
+        truth - sigmoid(self.odds[row as usize] + push)
+    }
+
+    /// A leaf of these rows: a Newton step away from its parent.
+    fn node(&self, rows: &[u32], parent: f32) -> Node {
+        let (mut slope, mut bend) = (0.0_f64, 0.0_f64);
+        for row in rows {
+            let chance = sigmoid(self.odds[*row as usize] + parent);
+            slope += f64::from(f32::from(u8::from(self.came(*row))) - chance);
+            bend += f64::from(chance * (1.0 - chance));
+        }
+        let step = (slope / (bend + f64::from(HOLD))) as f32;
+        let positives = rows.iter().filter(|row| self.came(**row)).count() as u32;
+        Node { split: None, rows: rows.len() as u32, positives, push: (parent + step).clamp(-8.0, 8.0) }
+    }
+
+    /// The two halves of the best split, if there is one that leaves both sides large enough.
+    fn split(
+        &mut self,
+        rows: &[u32],
+        push: f32,
+        depth: usize,
+        columns: &[usize],
+        options: &Options,
+    ) -> Result<Option<Halves>, TrainError> {
+        let leaf_min = options.leaf_min.max(1);
+        if depth >= options.depth_max.min(DEPTH_MAX) || rows.len() < 2 * leaf_min {
+            return Ok(None);
+        }
+        let (sample, weights) = self.sample(rows, push, (SEARCH_ROWS_MAX >> depth).max(SEARCH_ROWS_MIN));
+        let sample_positives = sample.iter().filter(|row| self.came(**row)).count();
+        if sample_positives == 0 || sample_positives == sample.len() {
+            return Ok(None);
+        }
+        let leaf_share = leaf_min as f32 / rows.len() as f32;
+        let Some((feature, threshold)) = self.best_split(&sample, weights, columns, leaf_share)? else {
+            return Ok(None);
+        };
+        let is_low = |row: &u32| self.lessons[*row as usize].features[feature] <= threshold;
+        let (low, high): (Vec<u32>, Vec<u32>) = rows.iter().partition(|row| is_low(row));
+        let large_enough = low.len() >= leaf_min && high.len() >= leaf_min;
+        Ok(large_enough.then_some((low, high, feature as u16, threshold)))
+    }
+
+    /// Feature and threshold of linfa's best single split.
+    fn best_split(
+        &self,
+        sample: &[u32],
+        weights: Vec<f32>,
+        columns: &[usize],
+        leaf_share: f32,
+    ) -> Result<Option<(usize, f32)>, TrainError> {
+        let records = Array2::from_shape_fn((sample.len(), columns.len()), |(row, column)| {
+            self.lessons[sample[row] as usize].features[columns[column]]
+        });
+        let labels: Vec<bool> = sample.iter().map(|row| self.came(*row)).collect();
+        let total: f32 = weights.iter().sum();
+        let dataset = DatasetBase::new(records, Array1::from(labels)).with_weights(Array1::from(weights));
+        let learner = DecisionTree::params()
+            .split_quality(SplitQuality::Gini)
+            .max_depth(Some(1))
+            .min_weight_split(2.0)
+            .min_weight_leaf((total * leaf_share / 4.0).max(f32::MIN_POSITIVE))
+            .min_impurity_decrease(1e-5)
+            .check()?;
+        let tree = learner.fit(&dataset)?;
+        let root = tree.root_node();
+        let (column, threshold, _) = root.split();
+        Ok((!root.is_leaf()).then(|| (columns[column], threshold)))
+    }
+
+    /// At most `count` of `rows` with their weights: all by their residuals, or drawn by their residuals with equal
+    /// weights. What is explained already is seldom drawn.
+    fn sample(&mut self, rows: &[u32], push: f32, count: usize) -> (Vec<u32>, Vec<f32>) {
+        let residuals: Vec<f32> = rows.iter().map(|row| self.residual(*row, push).abs().max(1e-6)).collect();
+        if rows.len() <= count {
+            return (rows.to_vec(), residuals);
+        }
+        let stretch = residuals.iter().map(|residual| f64::from(*residual)).sum::<f64>() / count as f64;
+        let mut sample = Vec::with_capacity(count + 1);
+        let mut next = roll(&mut self.dice) * stretch;
+        let mut passed = 0.0;
+        for (row, residual) in rows.iter().zip(residuals) {
+            passed += f64::from(residual);
+            while next < passed {
+                sample.push(*row);
+                next += stretch;
+            }
+        }
+        let weights = vec![1.0; sample.len()];
+        (sample, weights)
+    }
 }
 
 type Halves = (Vec<u32>, Vec<u32>, u16, f32);
-
-/// The two halves of the best split, if there is one that leaves both sides large enough.
-fn split(
-    lessons: &[Lesson],
-    rows: &[u32],
-    depth: usize,
-    options: &Options,
-    dice: &mut u64,
-) -> Result<Option<Halves>, TrainError> {
-    let leaf_min = options.leaf_min.max(1);
-    if depth >= options.depth_max || rows.len() < 2 * leaf_min {
-        return Ok(None);
-    }
-    let sample = sample(rows, dice);
-    let sample_positives = positives(lessons, &sample) as usize;
-    if sample_positives == 0 || sample_positives == sample.len() {
-        return Ok(None);
-    }
-    let Some((feature, threshold)) = best_split(lessons, &sample, sample_positives, leaf_min)? else {
-        return Ok(None);
-    };
-    let is_low = |row: &u32| lessons[*row as usize].features[feature] <= threshold;
-    let (low, high): (Vec<u32>, Vec<u32>) = rows.iter().partition(|row| is_low(row));
-    let large_enough = low.len() >= leaf_min && high.len() >= leaf_min;
-    Ok(large_enough.then_some((low, high, feature as u16, threshold)))
-}
-
-/// Which feature linfa sees in a column. Of splits that part the lessons equally well it takes the leftmost: what is asked
-/// for by anybody at any time says least of what comes next, however well it told the lessons of one crowd apart.
-fn feature_of(column: usize) -> usize {
-    (column + 1) % N
-}
-
-/// Feature and threshold of linfa's best single split.
-fn best_split(
-    lessons: &[Lesson],
-    sample: &[u32],
-    positives: usize,
-    leaf_min: usize,
-) -> Result<Option<(usize, f32)>, TrainError> {
-    let count = sample.len();
-    let records = Array2::from_shape_fn((count, N), |(row, column)| {
-        lessons[sample[row] as usize].features[feature_of(column)]
-    });
-    let labels: Vec<bool> = sample.iter().map(|row| came(&lessons[*row as usize])).collect();
-    let half = count as f32 / 2.0;
-    let (weight_came, weight_not) = (half / positives as f32, half / (count - positives) as f32);
-    let weights =
-        labels.iter().map(|came| if *came { weight_came } else { weight_not }).collect::<Array1<f32>>();
-    let dataset = DatasetBase::new(records, Array1::from(labels)).with_weights(weights);
-    let learner = DecisionTree::params()
-        .split_quality(SplitQuality::Gini)
-        .max_depth(Some(1))
-        .min_weight_split(2.0)
-        .min_weight_leaf((leaf_min as f32 / 4.0).min(half / 2.0))
-        .min_impurity_decrease(1e-5)
-        .check()?;
-    let tree = learner.fit(&dataset)?;
-    let root = tree.root_node();
-    let (column, threshold, _) = root.split();
-    Ok((!root.is_leaf()).then_some((feature_of(column), threshold)))
-}
-
-/// At most [`SEARCH_ROWS_MAX`] of `rows`: one from each of equal stretches, so that all times are seen.
-fn sample(rows: &[u32], dice: &mut u64) -> Vec<u32> {
-    if rows.len() <= SEARCH_ROWS_MAX {
-        return rows.to_vec();
-    }
-    let stretch = rows.len() as f64 / SEARCH_ROWS_MAX as f64;
-    let pick = |index: usize| {
-        let within = roll(dice) * stretch;
-        let at = (index as f64 * stretch + within) as usize;
-        rows[at.min(rows.len() - 1)]
-    };
-    (0..SEARCH_ROWS_MAX).map(pick).collect()
-}
 
 /// The next of a sequence of numbers in `[0, 1)` (SplitMix64).
 fn roll(dice: &mut u64) -> f64 {

@@ -5,13 +5,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::N;
 
-/// Where a node sends a row: at most the threshold to `low`, above it to `high`.
+/// Longest path of any tree.
+pub(crate) const DEPTH_MAX: usize = 12;
+/// Nodes of a tree as deep as that.
+const NODES_MAX: usize = 2 << DEPTH_MAX;
+/// Rows that walk side by side: enough that none waits for memory, few enough to stay in registers.
+const ABREAST: usize = 6;
+/// Length of a row while it walks: a power of two, so that no look needs a check.
+const ROW_CELLS: usize = 64;
+const _: () = assert!(N <= ROW_CELLS);
+
+/// Where a node sends a row: at most the threshold to `low`, above it to the node after that.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Split {
     pub(crate) feature: u16,
     pub(crate) threshold: f32,
     pub(crate) low: u32,
-    pub(crate) high: u32,
 }
 
 /// One node: a leaf if it has no split.
@@ -20,10 +29,11 @@ pub(crate) struct Node {
     pub(crate) split: Option<Split>,
     pub(crate) rows: u32,
     pub(crate) positives: u32,
-    pub(crate) confidence: f32,
+    /// What a row that ends here adds to the log odds.
+    pub(crate) push: f32,
 }
 
-/// The nodes, root first, children after their parents.
+/// The nodes, root first, children after their parents and side by side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tree {
     pub(crate) nodes: Vec<Node>,
@@ -37,9 +47,8 @@ impl Tree {
     ) -> impl Iterator<Item = &'a Node> + use<'a, 'f> {
         let child = move |node: &&'a Node| {
             let split = node.split?;
-            let next =
-                if features[usize::from(split.feature)] <= split.threshold { split.low } else { split.high };
-            self.nodes.get(next as usize)
+            let above = features[usize::from(split.feature)] > split.threshold;
+            self.nodes.get(split.low as usize + usize::from(above))
         };
         std::iter::successors(self.nodes.first(), child)
     }
@@ -57,26 +66,86 @@ impl Tree {
     pub(crate) fn depth(&self) -> usize {
         let mut depths = vec![0_usize; self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {
-            for child in node.split.iter().flat_map(|split| [split.low, split.high]) {
+            for child in node.split.iter().flat_map(|split| [split.low, split.low + 1]) {
                 depths[child as usize] = depths[index] + 1;
             }
         }
         depths.into_iter().max().unwrap_or(0)
     }
 
-    /// Whether every walk ends in a leaf with a confidence in `[0, 1]`.
+    /// Whether every walk ends, soon enough, in a leaf with a finite push.
     pub(crate) fn is_sound(&self) -> bool {
-        let forward =
-            |parent: usize, child: u32| child as usize > parent && (child as usize) < self.nodes.len();
+        let forward = |parent: usize, child: u32| {
+            child as usize > parent && (child as usize).saturating_add(1) < self.nodes.len()
+        };
         let sound = |(index, node): (usize, &Node)| {
             let split_sound = node.split.is_none_or(|split| {
-                usize::from(split.feature) < N
-                    && split.threshold.is_finite()
-                    && forward(index, split.low)
-                    && forward(index, split.high)
+                usize::from(split.feature) < N && split.threshold.is_finite() && forward(index, split.low)
             });
-            split_sound && node.positives <= node.rows && (0.0..=1.0).contains(&node.confidence)
+            split_sound && node.positives <= node.rows && node.push.is_finite()
         };
-        !self.nodes.is_empty() && self.nodes.iter().enumerate().all(sound)
+        (1..NODES_MAX).contains(&self.nodes.len())
+            && self.nodes.iter().enumerate().all(sound)
+            && self.depth() <= DEPTH_MAX
+    }
+}
+
+/// A node as the walk wants it: a leaf leads to itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Turn {
+    threshold: f32,
+    feature: u16,
+    low: u16,
+}
+
+/// All trees of a model, laid out for walking: every walk takes as many turns as the deepest tree has, so that none
+/// depends on what the one before it met.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Grove {
+    trees: Vec<(u32, u32)>,
+    turns: Vec<Turn>,
+    pushes: Vec<f32>,
+}
+
+impl Grove {
+    pub(crate) fn of(trees: &[Tree]) -> Self {
+        let mut grove = Self::default();
+        for tree in trees {
+            grove.trees.push((grove.turns.len() as u32, tree.depth() as u32));
+            for (index, node) in tree.nodes.iter().enumerate() {
+                let leaf = Turn { threshold: f32::INFINITY, feature: 0, low: index as u16 };
+                let split = |s: Split| Turn { threshold: s.threshold, feature: s.feature, low: s.low as u16 };
+                grove.turns.push(node.split.map_or(leaf, split));
+                grove.pushes.push(node.push);
+            }
+        }
+        grove
+    }
+
+    /// What all trees together add to the log odds of each row.
+    pub(crate) fn add_pushes(&self, rows: &[&[f32; N]], sums: &mut [f32]) {
+        for (rows, sums) in rows.chunks(ABREAST).zip(sums.chunks_mut(ABREAST)) {
+            let mut cells = [[0.0_f32; ROW_CELLS]; ABREAST];
+            for (cells, row) in cells.iter_mut().zip(rows) {
+                cells[..N].copy_from_slice(*row);
+            }
+            let mut totals = [0.0_f32; ABREAST];
+            for (first, depth) in &self.trees {
+                let turns = &self.turns[*first as usize..];
+                let mut at = [0_usize; ABREAST];
+                for _ in 0..*depth {
+                    for walker in 0..ABREAST {
+                        let turn = turns[at[walker]];
+                        let value = cells[walker][usize::from(turn.feature) % ROW_CELLS];
+                        at[walker] = usize::from(turn.low) + usize::from(value > turn.threshold);
+                    }
+                }
+                let pushes = &self.pushes[*first as usize..];
+                for walker in 0..ABREAST {
+                    totals[walker] += pushes[at[walker]];
+                }
+            }
+            sums.iter_mut().zip(totals).for_each(|(sum, total)| *sum += total);
+        }
     }
 }

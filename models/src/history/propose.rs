@@ -5,29 +5,47 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::context::{Context, ContextTable};
-use super::place::{Place, SOURCE_COUNT, Source, hour_of_day};
-use crate::features::{self, N};
+use super::context::{Context, ContextTable, Follower};
+use super::place::{NEAR_STEPS, Place, SOURCE_COUNT, Source};
+use crate::features::{self, Blend, N, Standing};
 use crate::observe::{SegmentId, SyscallShares};
 
-/// The contexts whose delay is believed first: the most specific that knows the candidate.
-const DELAY_SOURCES: [Source; 7] =
-    [Source::Own2, Source::Own1, Source::All3, Source::All2, Source::Request, Source::All1, Source::Within];
+/// From the most specific context to the vaguest: the first that knows a candidate says how long it takes.
+const SPECIFIC_FIRST: [Source; SOURCE_COUNT - 1] = [
+    Source::Own2,
+    Source::Own1,
+    Source::All5,
+    Source::Bag,
+    Source::Burst,
+    Source::All3,
+    Source::All2,
+    Source::Head,
+    Source::Entry,
+    Source::Request,
+    Source::All1,
+    Source::Within,
+    Source::OwnHour,
+    Source::Own0,
+    Source::All0,
+];
 /// The contexts whose entropy is shown: the longest that has been met.
-const ENTROPY_SOURCES: [Source; 5] = [Source::Own2, Source::Own1, Source::All3, Source::All2, Source::All1];
+const SEQUENCES: [Source; 6] =
+    [Source::Own2, Source::Own1, Source::All5, Source::All3, Source::All2, Source::All1];
+/// Of anybody, the longest that has been met.
+const ANYBODY: [Source; 4] = [Source::All5, Source::All3, Source::All2, Source::All1];
+/// Candidates gathered, at most, before the likeliest are chosen.
+const GATHERED_MAX: usize = 96;
+/// Slots by which they are found: a power of two, never more than three quarters full.
+const SLOT_COUNT: usize = 128;
 
 /// Set of the kinds of context that proposed a candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sources(u16);
+pub struct Sources(u32);
 
 impl Sources {
     /// Whether `source` is among them.
     pub fn contains(self, source: Source) -> bool {
         self.0 & (1 << source as u16) != 0
-    }
-
-    fn insert(&mut self, source: usize) {
-        self.0 |= 1 << source;
     }
 }
 
@@ -37,6 +55,7 @@ pub struct Candidate {
     /// Which one.
     pub segment: SegmentId,
     /// What the trees are shown; the meanings are [`features::NAMES`].
+    #[serde(with = "crate::features::serde_row")]
     pub features: [f32; N],
     /// How long it usually takes until it comes.
     pub expected_delay_ms: f32,
@@ -48,21 +67,70 @@ pub struct Candidate {
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
     pub(crate) totals: [f32; SOURCE_COUNT],
+    pub(crate) inverses: [f32; SOURCE_COUNT],
+    pub(crate) evidence: [f32; 5],
+    pub(crate) followers: f32,
     pub(crate) entropy_bits: f32,
-    pub(crate) hour: u64,
+    pub(crate) latest: Option<SegmentId>,
+    pub(crate) own_latest: Option<SegmentId>,
+    pub(crate) steps: f32,
+    pub(crate) gap: f32,
+    pub(crate) burst: f32,
+    pub(crate) now_s: u32,
     pub(crate) last: Option<SegmentId>,
     pub(crate) syscalls: Option<SyscallShares>,
 }
 
 /// The counts behind one candidate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence {
     pub(crate) segment: SegmentId,
     pub(crate) weights: [f32; SOURCE_COUNT],
-    pub(crate) delay_ms: f32,
-    pub(crate) own_age_ms: Option<u64>,
-    sources: Sources,
+    /// By the most specific context that knows it: how long it takes, and when it came last.
+    pub(crate) here: Option<Follower>,
+    pub(crate) own: Option<Follower>,
+    pub(crate) all: Option<Follower>,
+    /// Its share near the last segment, the one before, and whichever of the last few it is highest for.
+    pub(crate) near: [f32; 3],
 }
+
+/// Candidates as they are gathered, found by a small open table.
+struct Gathered {
+    all: Vec<Evidence>,
+    slots: [u8; SLOT_COUNT],
+}
+
+impl Gathered {
+    const EMPTY: u8 = u8::MAX;
+
+    fn new() -> Self {
+        Self { all: Vec::with_capacity(GATHERED_MAX), slots: [Self::EMPTY; SLOT_COUNT] }
+    }
+
+    /// The evidence of a segment; none if it is not known yet and there is no more room.
+    fn of(&mut self, segment: SegmentId) -> Option<&mut Evidence> {
+        let mut slot = (segment.0.wrapping_mul(0x9e37_79b9) >> 25) as usize;
+        loop {
+            let index = self.slots[slot];
+            if index == Self::EMPTY {
+                break;
+            }
+            if self.all[usize::from(index)].segment == segment {
+                return self.all.get_mut(usize::from(index));
+            }
+            slot = (slot + 1) % SLOT_COUNT;
+        }
+        if self.all.len() == GATHERED_MAX {
+            return None;
+        }
+        self.slots[slot] = self.all.len() as u8;
+        let weights = [0.0; SOURCE_COUNT];
+        self.all.push(Evidence { segment, weights, here: None, own: None, all: None, near: [-1.0; 3] });
+        self.all.last_mut()
+    }
+}
+
+type Contexts<'a> = [Option<&'a Context>; SOURCE_COUNT];
 
 /// The candidates at `place`, likeliest by counts first, at most `limit`.
 pub(crate) fn propose(
@@ -73,70 +141,103 @@ pub(crate) fn propose(
     limit: usize,
 ) -> Vec<Candidate> {
     let contexts = place.keys(now_ms).map(|key| key.and_then(|key| table.get(key)));
-    let moment = Moment {
-        totals: contexts.map(|context| context.map_or(0.0, |context| context.total)),
-        entropy_bits: entropy_bits(&contexts),
-        hour: hour_of_day(now_ms),
-        last: place.last(),
-        syscalls,
-    };
-    let mut ranked: Vec<(f32, Evidence)> = gather(&contexts, now_ms)
-        .into_iter()
-        .map(|evidence| (features::blended_share(&evidence, &moment), evidence))
+    let near: [Option<&Context>; NEAR_STEPS] =
+        std::array::from_fn(|back| place.near_key(back).and_then(|key| table.get(key)));
+    let mut moment = moment(&contexts, place, syscalls, now_ms);
+    moment.totals[Source::Near as usize] = near.iter().flatten().count() as f32;
+    moment.inverses[Source::Near as usize] = 1.0 / moment.totals[Source::Near as usize].max(1.0);
+    let mut followers = contexts.map(|context| context.map_or(0, |context| context.followers.len() as u8));
+    followers[Source::Near as usize] = 1;
+    let blend = Blend::of(&moment.totals, &followers);
+    let gathered = gather(&contexts, &near, place);
+    let mut ranked: Vec<(f32, usize)> = gathered
+        .iter()
+        .enumerate()
+        .map(|(index, evidence)| (blend.share(&evidence.weights), index))
         .collect();
-    ranked.sort_by(by_share);
-    ranked.truncate(limit);
+    let by_share = |a: &(f32, usize), b: &(f32, usize)| -> Ordering {
+        b.0.total_cmp(&a.0).then_with(|| gathered[a.1].segment.cmp(&gathered[b.1].segment))
+    };
+    if ranked.len() > limit {
+        ranked.select_nth_unstable_by(limit, by_share);
+        ranked.truncate(limit);
+    }
+    ranked.sort_unstable_by(by_share);
     let best = ranked.first().map_or(0.0, |(share, _)| *share);
-    let candidate = |(rank, (share, evidence)): (usize, (f32, Evidence))| Candidate {
-        segment: evidence.segment,
-        features: features::row(&evidence, &moment, rank, share, best),
-        expected_delay_ms: evidence.delay_ms,
-        sources: evidence.sources,
+    let sum = ranked.iter().map(|(share, _)| share).sum();
+    let candidate = |(rank, (blended, index)): (usize, (f32, usize))| {
+        let evidence = &gathered[index];
+        let bit = |source: usize| u32::from(evidence.weights[source] > 0.0) << source;
+        Candidate {
+            segment: evidence.segment,
+            features: features::row(evidence, &moment, place, Standing { rank, blended, best, sum }),
+            expected_delay_ms: evidence.here.map_or(0.0, |follower| follower.delay_ms),
+            sources: Sources((0..SOURCE_COUNT).map(bit).sum()),
+        }
     };
     ranked.into_iter().enumerate().map(candidate).collect()
 }
 
-fn by_share(a: &(f32, Evidence), b: &(f32, Evidence)) -> Ordering {
-    b.0.total_cmp(&a.0).then(a.1.segment.cmp(&b.1.segment))
+fn moment(contexts: &Contexts<'_>, place: &Place, syscalls: Option<SyscallShares>, now_ms: u64) -> Moment {
+    let first = |sources: &[Source]| {
+        sources.iter().find_map(|source| contexts[*source as usize]).and_then(Context::latest)
+    };
+    let totals = contexts.map(|context| context.map_or(0.0, |context| context.total));
+    let total = |source: Source| features::log2(totals[source as usize]);
+    let after_last = contexts[Source::All1 as usize];
+    Moment {
+        totals,
+        inverses: totals.map(|total| if total > 0.0 { 1.0 / total } else { 0.0 }),
+        evidence: [Source::All1, Source::All2, Source::All3, Source::Own0, Source::Own1].map(total),
+        followers: features::log2(after_last.map_or(0.0, |context| context.followers.len() as f32)),
+        entropy_bits: SEQUENCES
+            .iter()
+            .find_map(|source| contexts[*source as usize])
+            .map_or(0.0, Context::entropy_bits),
+        latest: first(&ANYBODY),
+        own_latest: first(&[Source::Own2, Source::Own1]),
+        steps: features::log2(place.steps as f32),
+        burst: features::log2(place.burst_steps as f32),
+        gap: features::log2(place.gap_ms as f32),
+        now_s: (now_ms / 1000) as u32,
+        last: place.last(),
+        syscalls,
+    }
 }
 
-/// One line of evidence per segment that followed any of the contexts.
-fn gather(contexts: &[Option<&Context>; SOURCE_COUNT], now_ms: u64) -> Vec<Evidence> {
-    let mut all: Vec<Evidence> = Vec::with_capacity(24);
-    for (source, context) in contexts.iter().enumerate() {
-        for follower in context.iter().flat_map(|context| &context.followers) {
-            let index = all.iter().position(|known| known.segment == follower.segment).unwrap_or_else(|| {
-                all.push(Evidence {
-                    segment: follower.segment,
-                    weights: [0.0; SOURCE_COUNT],
-                    delay_ms: 0.0,
-                    own_age_ms: None,
-                    sources: Sources::default(),
-                });
-                all.len() - 1
-            });
-            let evidence = &mut all[index];
-            evidence.weights[source] = follower.weight;
-            evidence.sources.insert(source);
-            if source == Source::Own0 as usize {
-                evidence.own_age_ms = Some(now_ms.saturating_sub(follower.last_ms));
+/// One line of evidence per segment that followed any of the contexts, or comes near one of the last few segments and
+/// has not come since: then its shares after each of them are added up.
+fn gather(contexts: &Contexts<'_>, near: &[Option<&Context>; NEAR_STEPS], place: &Place) -> Vec<Evidence> {
+    let mut gathered = Gathered::new();
+    // From the most specific on, so that a full list lacks the vaguest.
+    for source in SPECIFIC_FIRST {
+        let Some(context) = contexts[source as usize] else { continue };
+        for follower in &context.followers {
+            let Some(evidence) = gathered.of(follower.segment) else { continue };
+            evidence.weights[source as usize] = follower.weight;
+            evidence.here.get_or_insert(*follower);
+            match source {
+                Source::Own0 => evidence.own = Some(*follower),
+                Source::All0 => evidence.all = Some(*follower),
+                _ => {}
             }
         }
     }
-    for evidence in &mut all {
-        evidence.delay_ms = expected_delay_ms(contexts, evidence.segment);
+    for (back, context) in near.iter().enumerate() {
+        let Some(context) = context else { continue };
+        let inverse = 1.0 / context.total.max(1.0);
+        for follower in &context.followers {
+            if place.came_within(follower.segment, back + 1) {
+                continue;
+            }
+            let Some(evidence) = gathered.of(follower.segment) else { continue };
+            let share = (follower.weight * inverse).min(1.0);
+            evidence.weights[Source::Near as usize] += share;
+            evidence.near[2] = evidence.near[2].max(share);
+            if let Some(cell) = evidence.near[..2].get_mut(back) {
+                *cell = share;
+            }
+        }
     }
-    all
-}
-
-fn expected_delay_ms(contexts: &[Option<&Context>; SOURCE_COUNT], segment: SegmentId) -> f32 {
-    DELAY_SOURCES
-        .iter()
-        .filter_map(|source| contexts[*source as usize])
-        .find_map(|context| context.followers.iter().find(|follower| follower.segment == segment))
-        .map_or(0.0, |follower| follower.delay_ms)
-}
-
-fn entropy_bits(contexts: &[Option<&Context>; SOURCE_COUNT]) -> f32 {
-    ENTROPY_SOURCES.iter().find_map(|source| contexts[*source as usize]).map_or(0.0, Context::entropy_bits)
+    gathered.all
 }

@@ -8,6 +8,7 @@ use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
+use super::context::usefulness;
 use super::place::Place;
 use crate::features::N;
 use crate::observe::{Principal, SegmentId};
@@ -118,11 +119,15 @@ impl Streams {
         let principal = episode.place.principal;
         let mut gone = Vec::new();
         if self.streams.len() >= principals_max && !self.streams.contains_key(&principal) {
-            gone = self.forget_one();
+            gone = self.forget_one(episode.place.at_ms);
         }
         let stream = self.streams.entry(principal).or_default();
         stream.puts = stream.puts.saturating_add(1);
         stream.last_ms = stream.last_ms.max(episode.place.at_ms);
+        // A user has one at a time, and there are many users.
+        if stream.episodes.is_empty() {
+            stream.episodes.reserve_exact(1);
+        }
         let index = stream.episodes.partition_point(|other| other.began_ms <= episode.began_ms);
         stream.episodes.insert(index, episode);
         let excess = stream.episodes.len().saturating_sub(episodes_max);
@@ -130,19 +135,21 @@ impl Streams {
         gone
     }
 
-    /// Forgets, of the few principals after the hand, the least active one, then the one silent for longest.
-    fn forget_one(&mut self) -> Vec<Pending> {
+    /// Forgets, of the few principals after the hand, the one whose past says least of the future: who asked seldom,
+    /// and long ago.
+    fn forget_one(&mut self, now_ms: u64) -> Vec<Pending> {
         let after = self.hand.map_or(Bound::Unbounded, Bound::Excluded);
-        let sample: Vec<(Principal, u64, u64)> = self
+        let useful = |stream: &Stream| usefulness(stream.puts as f32, now_ms.saturating_sub(stream.last_ms));
+        let sample: Vec<(Principal, f32)> = self
             .streams
             .range((after, Bound::Unbounded))
             .chain(self.streams.iter())
             .take(EVICTION_SAMPLE)
-            .map(|(principal, stream)| (*principal, stream.puts, stream.last_ms))
+            .map(|(principal, stream)| (*principal, useful(stream)))
             .collect();
-        self.hand = sample.last().map(|(principal, ..)| *principal);
-        let victim = sample.iter().min_by_key(|(_, puts, last_ms)| (*puts, *last_ms));
-        let stream = victim.and_then(|(principal, ..)| self.streams.remove(principal));
+        self.hand = sample.last().map(|(principal, _)| *principal);
+        let victim = sample.iter().min_by(|(_, a), (_, b)| a.total_cmp(b));
+        let stream = victim.and_then(|(principal, _)| self.streams.remove(principal));
         stream.into_iter().flat_map(|s| s.episodes).filter_map(|episode| episode.pending).collect()
     }
 }

@@ -1,0 +1,119 @@
+//! Sequence predictors of the literature, to compare with. In: items of sessions. Out: ranked items. All are kept up to
+//! date while they are scored, as weft's own counts are.
+
+use std::collections::HashMap;
+
+/// What is compared.
+pub trait Peer {
+    /// Learns that `item` came after `before` (newest last).
+    fn learn(&mut self, before: &[u32], item: u32);
+    /// The three likeliest after `before`.
+    fn rank(&self, before: &[u32]) -> Vec<u32>;
+}
+
+type Counts = HashMap<u32, (u32, u32)>;
+
+/// Counts after sequences up to a length; ties go to what came last.
+#[derive(Default)]
+struct Table {
+    contexts: HashMap<Vec<u32>, Counts>,
+    clock: u32,
+}
+
+impl Table {
+    fn learn(&mut self, before: &[u32], item: u32, order: usize) {
+        self.clock += 1;
+        for length in 0..=order.min(before.len()) {
+            let key = before[before.len() - length..].to_vec();
+            let count = self.contexts.entry(key).or_default().entry(item).or_default();
+            *count = (count.0 + 1, self.clock);
+        }
+    }
+
+    fn get(&self, before: &[u32], length: usize) -> Option<&Counts> {
+        self.contexts.get(&before[before.len().checked_sub(length)?..])
+    }
+}
+
+/// A Markov chain of some order that backs off to shorter sequences for what the longer one has not seen.
+pub struct Markov {
+    order: usize,
+    table: Table,
+}
+
+impl Markov {
+    /// A chain of this order.
+    pub fn new(order: usize) -> Self {
+        Self { order, table: Table::default() }
+    }
+}
+
+impl Peer for Markov {
+    fn learn(&mut self, before: &[u32], item: u32) {
+        self.table.learn(before, item, self.order);
+    }
+
+    fn rank(&self, before: &[u32]) -> Vec<u32> {
+        let mut best = Vec::new();
+        for length in (0..=self.order.min(before.len())).rev() {
+            let Some(counts) = self.table.get(before, length) else { continue };
+            let mut items: Vec<_> = counts.iter().collect();
+            items.sort_unstable_by_key(|(item, count)| (std::cmp::Reverse(**count), **item));
+            for (item, _) in items.into_iter().take(6) {
+                if best.len() < 3 && !best.contains(item) {
+                    best.push(*item);
+                }
+            }
+            if best.len() == 3 {
+                break;
+            }
+        }
+        best
+    }
+}
+
+/// Prediction by partial matching, method C with exclusion.
+pub struct Ppm {
+    order: usize,
+    table: Table,
+}
+
+impl Ppm {
+    /// With sequences up to this length.
+    pub fn new(order: usize) -> Self {
+        Self { order, table: Table::default() }
+    }
+}
+
+impl Peer for Ppm {
+    fn learn(&mut self, before: &[u32], item: u32) {
+        self.table.learn(before, item, self.order);
+    }
+
+    fn rank(&self, before: &[u32]) -> Vec<u32> {
+        let mut left = 1.0_f64;
+        let mut chances: Vec<(u32, f64)> = Vec::new();
+        for length in (0..=self.order.min(before.len())).rev() {
+            let Some(counts) = self.table.get(before, length) else { continue };
+            let fresh: Vec<(u32, u32)> = counts
+                .iter()
+                .filter(|(item, _)| !chances.iter().any(|(known, _)| known == *item))
+                .map(|(item, count)| (*item, count.0))
+                .collect();
+            let total = fresh.iter().map(|(_, count)| f64::from(*count)).sum::<f64>() + fresh.len() as f64;
+            if fresh.is_empty() {
+                continue;
+            }
+            chances.extend(fresh.iter().map(|(item, count)| (*item, left * f64::from(*count) / total)));
+            left *= fresh.len() as f64 / total;
+            // What is left can no longer reach the first three.
+            let mut third: Vec<f64> = chances.iter().map(|(_, chance)| *chance).collect();
+            third.sort_unstable_by(|a, b| b.total_cmp(a));
+            if third.get(2).is_some_and(|third| *third > left) {
+                break;
+            }
+        }
+        chances.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        chances.into_iter().take(3).map(|(item, _)| item).collect()
+    }
+}
