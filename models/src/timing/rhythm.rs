@@ -323,7 +323,7 @@ mod tests {
         }
         let active: Vec<u64> = (0..=500).filter(|minute| rhythm.active(*minute)).collect();
         assert_eq!(active, [0, 3, 70, 130, 131, 500]);
-        assert_eq!((rhythm.active_among(371), rhythm.active_among(370), rhythm.active_among(501)), (2, 2, 6));
+        assert_eq!((rhythm.active_among(371), rhythm.active_among(370), rhythm.active_among(501)), (3, 2, 6));
         assert_eq!((rhythm.gap_count(3), rhythm.gap_count(67), rhythm.gap_count(1)), (1, 1, 1));
         // 369 minutes are beyond the longest interval, and at least as long as any.
         assert_eq!((rhythm.gaps_from(61), rhythm.gaps_from(240), rhythm.gaps_from(241)), (2, 1, 1));
