@@ -81,13 +81,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (weave, weave_inbox) = mpsc::channel(driver::MESSAGES_MAX);
     let (learned, learn_inbox) = mpsc::channel(learn::MESSAGES_MAX);
     let (predicted, predict_inbox) = mpsc::channel(predict::EVENTS_MAX);
-    let (lessons, lessons_inbox) = mpsc::channel(trainer::BATCHES_MAX);
+    let (lessons, lessons_inbox) = mpsc::channel(trainer::MESSAGES_MAX);
     let (listening, listens) = mpsc::channel(1024);
     let (ending, ends) = mpsc::channel(1024);
     let journal = Journal::new();
-    let (trainer, model) = Trainer::new(store.clone());
 
     let segments = Arc::new(Segments::new(served(&all, &listeners)));
+    let (trainer, model) = Trainer::new(segments.clone(), store.clone());
     let weaver = Weaver::new(rules(&config, &segments, &epoch));
     let (knows, known) = watch::channel(false);
     let (starve, starved) = mpsc::channel(STARVED_MAX);
@@ -127,7 +127,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let keep_alive_ms = config.policy.keep_alive.as_millis() as u64;
     let learning =
         Learn::new(segments.clone(), epoch.clone(), keep_alive_ms, journal.clone(), weave.clone(), clock);
-    let outlets = Outlets { weave: weave.clone(), learn: learned.clone(), lessons };
+    let outlets = Outlets { weave: weave.clone(), learn: learned.clone(), lessons: lessons.clone() };
     let predicting = Predict::new(segments.clone(), model, containers.clone(), store, outlets, clock);
     let capture = Capture::new(key, containers.clone(), segments.clone(), clock);
     let answers = Arc::new(AtomicBool::new(false));
@@ -152,6 +152,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         weave: weave.clone(),
         learn: learned.clone(),
         predict: predicted.clone(),
+        trainer: lessons,
         containers: containers.clone(),
         journal,
         counters: kernel.counters.clone(),

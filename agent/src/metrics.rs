@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use weft_models::{Scorecard, SegmentScore};
 
 /// Bounds of the latency histograms, in seconds: from a redirect to a slow cold start.
 const SECONDS: [f64; 14] =
@@ -26,6 +27,17 @@ pub const ALL: &[(&str, &str)] = &[
     ("weft_forecast_seconds", "Time to take in an event and to look for what follows it"),
     ("weft_models_total", "Models trained, by what became of them: accepted, refused, failed"),
     ("weft_model_rows", "Lessons that the model in charge was trained on; 0 without a model"),
+    (
+        "weft_forecast_accuracy",
+        "Forecasts of the recent past by measure: hit_at_1, hit_at_3, precision, recall, brier, calibration_error",
+    ),
+    ("weft_forecast_regret", "Hits that the best simple rule would have had beyond those of the models"),
+    ("weft_forecast_changes_total", "How often forecasts were found to have become worse"),
+    (
+        "weft_segment_forecast_accuracy",
+        "Forecasts of a segment by measure: hit_at_1, hit_at_3, precision, recall, brier",
+    ),
+    ("weft_segment_forecast_regret", "The same as the regret over all, for the calls of one segment"),
     ("weft_instances", "Instances that stand or are being made, by segment"),
     ("weft_reserved_bytes", "Memory reserved by all instances"),
     ("weft_budget_bytes", "Memory up to which instances are made ahead of demand"),
@@ -122,6 +134,43 @@ pub fn model(fate: &'static str) {
 /// Lessons of the model in charge.
 pub fn model_rows(rows: usize) {
     gauge!("weft_model_rows").set(rows as f64);
+}
+
+/// Scores of the recent past, and hits that were missed since the start.
+pub fn accuracy(card: &Scorecard, regret: u64) {
+    let measures = [
+        ("hit_at_1", card.hit_at_1()),
+        ("hit_at_3", card.hit_at_3()),
+        ("precision", card.precision()),
+        ("recall", card.recall()),
+        ("brier", card.brier()),
+        ("calibration_error", card.calibration_error()),
+    ];
+    for (measure, value) in measures {
+        gauge!("weft_forecast_accuracy", "measure" => measure).set(value);
+    }
+    gauge!("weft_forecast_regret").set(regret as f64);
+}
+
+/// Scores of the forecasts of one segment.
+pub fn accuracy_of(segment: &str, score: &SegmentScore) {
+    let measures = [
+        ("hit_at_1", score.hit_at_1()),
+        ("hit_at_3", score.hit_at_3()),
+        ("precision", score.precision()),
+        ("recall", score.recall()),
+        ("brier", score.brier()),
+    ];
+    let label = || segment.to_owned();
+    for (measure, value) in measures {
+        gauge!("weft_segment_forecast_accuracy", "segment" => label(), "measure" => measure).set(value);
+    }
+    gauge!("weft_segment_forecast_regret", "segment" => label()).set(score.regret as f64);
+}
+
+/// Forecasts that were found to have become worse.
+pub fn changed() {
+    counter!("weft_forecast_changes_total").increment(1);
 }
 
 /// Instances of a segment.

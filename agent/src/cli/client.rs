@@ -30,7 +30,7 @@ pub(super) fn said(status: tonic::Status) -> anyhow::Error {
     anyhow!("{}", status.message())
 }
 
-fn print<T: serde::Serialize>(
+pub(super) fn print<T: serde::Serialize>(
     call: &Call,
     reply: &T,
     table: impl FnOnce(&T) -> String,
@@ -54,6 +54,11 @@ pub(super) async fn graphs(call: &Call) -> anyhow::Result<()> {
 pub(super) async fn forecasts(call: &Call, explain: bool) -> anyhow::Result<()> {
     let reply = connect(call).await?.forecasts(v1::ForecastsRequest { explain }).await.map_err(said)?;
     print(call, reply.get_ref(), show::forecasts)
+}
+
+pub(super) async fn accuracy(call: &Call) -> anyhow::Result<()> {
+    let reply = connect(call).await?.accuracy(v1::AccuracyRequest {}).await.map_err(said)?;
+    print(call, reply.get_ref(), show::accuracy)
 }
 
 pub(super) async fn profile(call: &Call, segment: String) -> anyhow::Result<()> {

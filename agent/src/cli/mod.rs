@@ -4,6 +4,7 @@
 mod client;
 mod code;
 mod deploy;
+mod model;
 mod show;
 mod table;
 
@@ -68,6 +69,14 @@ enum Command {
         /// Show the way of each candidate of the latest forecast through the trees
         #[arg(long)]
         explain: bool,
+        /// Show how well forecasts did, over all and for each segment
+        #[arg(long, conflicts_with = "explain")]
+        accuracy: bool,
+    },
+    /// Look at the model that forecasts, or go back to the one before
+    Model {
+        #[command(subcommand)]
+        command: model::ModelCommand,
     },
     /// Show what a segment needs and its syscalls, or a line for each
     Profile {
@@ -139,7 +148,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Status { call } => block_on(client::status(&call)),
         Command::Graphs { call } => block_on(client::graphs(&call)),
-        Command::Forecasts { call, explain } => block_on(client::forecasts(&call, explain)),
+        Command::Forecasts { call, accuracy: true, .. } => block_on(client::accuracy(&call)),
+        Command::Model { command } => block_on(model::run(&command)),
+        Command::Forecasts { call, explain, .. } => block_on(client::forecasts(&call, explain)),
         Command::Profile { segment, call } => block_on(client::profile(&call, segment.unwrap_or_default())),
         Command::Watch { socket, output } => block_on(client::watch(&Call { socket, output })),
         Command::Deploy { path, call } => block_on(deploy::deploy(&call, &path)),

@@ -130,6 +130,44 @@ pub(super) fn forecasts(reply: &v1::ForecastsReply) -> String {
     text
 }
 
+pub(super) fn accuracy(reply: &v1::AccuracyReply) -> String {
+    let recent = reply.recent.unwrap_or_default();
+    if recent.forecasts == 0 {
+        return "no forecast has been judged yet: a model makes forecasts, and what comes after them judges them\n".into();
+    }
+    let head = [">forecasts", ">hit@1", ">hit@3", ">precision", ">recall", ">squared error", ">regret"];
+    let mut table = Table::new(&[&["segment"], &head[..]].concat());
+    table.row(score("all, recently", &recent));
+    for v1::SegmentScore { segment, score: of_segment } in &reply.segments {
+        table.row(score(segment, &of_segment.unwrap_or_default()));
+    }
+    let mut text = table.text();
+    let mut curve = Table::new(&[">said, %", ">came, %", ">candidates"]);
+    for point in &reply.reliability {
+        curve.row([
+            format!("{:.1}", point.confidence * 100.0),
+            format!("{:.1}", point.came * 100.0),
+            point.candidates.to_string(),
+        ]);
+    }
+    text += &format!("\n{}", curve.text());
+    text += &format!(
+        "calibration error {:.3}; found worse {} times\n",
+        recent.calibration_error.unwrap_or_default(),
+        reply.changes
+    );
+    text
+}
+
+fn score(name: &str, score: &v1::Score) -> [String; 8] {
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let [hit1, hit3, precision, recall] =
+        [score.hit_at_1, score.hit_at_3, score.precision, score.recall].map(percent);
+    let brier = format!("{:.4}", score.brier);
+    let forecasts = score.forecasts.to_string();
+    [name.to_owned(), forecasts, hit1, hit3, precision, recall, brier, score.regret.to_string()]
+}
+
 pub(super) fn profile(reply: &v1::ProfileReply, whole: bool) -> String {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let mut table = Table::new(&["segment", ">calls", ">i/o", ">cpu", ">network", "most frequent"]);

@@ -3,6 +3,7 @@
 
 mod connection;
 mod deploy;
+pub(crate) mod models;
 mod server;
 
 use std::io;

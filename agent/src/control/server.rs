@@ -16,6 +16,9 @@ use crate::config::Config;
 use crate::intake::serve::Deployer;
 use crate::kernel::KernelCounters;
 use crate::learn::journal::{self, Journal};
+use crate::learn::succession::RollbackError;
+use crate::learn::trainer;
+use crate::predict::Identities;
 use crate::segments::{Segments, Served};
 use crate::weave::{Instance, Origin, driver};
 use crate::{learn, predict};
@@ -37,6 +40,8 @@ pub struct Control {
     pub learn: mpsc::Sender<learn::Message>,
     /// The predictor.
     pub predict: mpsc::Sender<predict::Message>,
+    /// The trainer.
+    pub trainer: mpsc::Sender<trainer::Message>,
     /// Names and profiles.
     pub containers: Arc<Containers>,
     /// What happens.
@@ -236,6 +241,26 @@ impl v1::weft_server::Weft for Control {
             model_rows: predict.model_rows.unwrap_or(0) as u64,
             explanation: explanation.into_iter().take(EXPLAINED_MAX).collect(),
         }))
+    }
+
+    async fn accuracy(&self, _: Request<v1::AccuracyRequest>) -> Result<Response<v1::AccuracyReply>, Status> {
+        let view = ask(&self.trainer, trainer::Message::Look).await?;
+        let all = self.segments.all();
+        let identities = Identities::new(all.iter().map(|served| served.segment.name.as_str()));
+        Ok(Response::new(super::models::accuracy(&view, &identities)))
+    }
+
+    async fn models(&self, request: Request<v1::ModelsRequest>) -> Result<Response<v1::ModelsReply>, Status> {
+        let models = if request.get_ref().roll_back {
+            ask(&self.trainer, trainer::Message::RollBack).await?.map_err(|error| match error {
+                RollbackError::NothingBefore => Status::failed_precondition(error.to_string()),
+                error => Status::internal(error.to_string()),
+            })
+        } else {
+            let models = ask(&self.trainer, trainer::Message::Models).await?;
+            models.map_err(|error| Status::internal(error.to_string()))
+        };
+        Ok(Response::new(super::models::models(&models?)))
     }
 
     async fn profile(

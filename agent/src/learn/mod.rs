@@ -6,6 +6,7 @@
 pub mod journal;
 mod ledger;
 pub mod store;
+pub mod succession;
 pub mod trainer;
 
 use std::collections::{BTreeMap, VecDeque};

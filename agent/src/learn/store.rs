@@ -16,6 +16,8 @@ pub enum Item {
     Key,
     /// The model in charge.
     Model,
+    /// The model that it took over from.
+    ModelBefore,
     /// The contexts that candidates come from.
     History,
 }
@@ -25,6 +27,7 @@ impl Item {
         match self {
             Self::Key => "key",
             Self::Model => "model",
+            Self::ModelBefore => "model before",
             Self::History => "history",
         }
     }
@@ -118,15 +121,35 @@ impl Store {
     /// # Errors
     /// [`StoreError::TooLarge`] or [`StoreError::Access`].
     pub fn write(&self, item: Item, bytes: &[u8]) -> Result<(), StoreError> {
-        if bytes.len() > VALUE_BYTES_MAX {
-            return Err(StoreError::TooLarge { item: item.name(), bytes: bytes.len() });
+        self.write_all(&[(item, Some(bytes))])
+    }
+
+    /// Writes items, or removes them where there are no bytes, all or none of them.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] or [`StoreError::Access`].
+    pub fn write_all(&self, items: &[(Item, Option<&[u8]>)]) -> Result<(), StoreError> {
+        let too_large = items.iter().find_map(|(item, bytes)| {
+            bytes.filter(|bytes| bytes.len() > VALUE_BYTES_MAX).map(|bytes| (item.name(), bytes.len()))
+        });
+        if let Some((item, bytes)) = too_large {
+            return Err(StoreError::TooLarge { item, bytes });
         }
         let write = || -> Result<(), redb::Error> {
             let transaction = self.database.begin_write()?;
-            transaction.open_table(TABLE)?.insert(item.name(), bytes)?;
+            {
+                let mut table = transaction.open_table(TABLE)?;
+                for (item, bytes) in items {
+                    match bytes {
+                        Some(bytes) => table.insert(item.name(), *bytes)?,
+                        None => table.remove(item.name())?,
+                    };
+                }
+            }
             Ok(transaction.commit()?)
         };
-        write().map_err(|source| StoreError::Access { item: item.name(), done: "written", source })
+        let item = items.first().map_or("state", |(item, _)| item.name());
+        write().map_err(|source| StoreError::Access { item, done: "written", source })
     }
 }
 

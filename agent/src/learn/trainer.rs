@@ -1,5 +1,6 @@
-//! Trains in the background. In: lessons. Out: the model in charge, replaced only by one that did better on lessons
-//! that neither was trained on. A node without history has no model, and says so.
+//! Trains in the background, and keeps account of how well forecasts do. In: lessons. Out: the model in charge, replaced
+//! only by one that did better on lessons that neither was trained on, or by the one before it on request; scores of the
+//! recent past. A node without history has no model, and says so.
 //!
 //! Bounded: the last [`LESSONS_MAX`] lessons; older ones are forgotten first.
 
@@ -7,16 +8,23 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use weft_models::{Accuracy, AccuracyLimits, Lesson, Model, Options, Verdict, Weather, better};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinHandle};
+use weft_models::{
+    Accuracy, AccuracyLimits, Lesson, Model, Options, Scorecard, SegmentId, SegmentScore, Verdict, Weather,
+    better, score,
+};
 
-use super::store::{Item, Store};
+use super::store::{Store, StoreError};
+use super::succession::{Current, Models, RollbackError, Succession};
 use crate::metrics;
+use crate::predict::Identities;
+use crate::segments::Segments;
 
 /// Lessons that are trained on.
 pub const LESSONS_MAX: usize = 50_000;
-/// Batches of lessons that wait for the trainer; what does not fit is dropped and counted by the sender.
-pub const BATCHES_MAX: usize = 4096;
+/// Messages that wait for the trainer; lessons that do not fit are dropped and counted by the sender.
+pub const MESSAGES_MAX: usize = 4096;
 /// New lessons that make another training worth while, at first and later, as a share of those known.
 const FRESH_MIN: usize = 100;
 const FRESH_SHARE: usize = 10;
@@ -25,63 +33,139 @@ const HELD_OUT: usize = 5;
 /// The least pause between two trainings.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// The model in charge, if there is one.
-pub type Current = Option<Arc<Model>>;
+/// What other stages say to this one.
+#[derive(Debug)]
+pub enum Message {
+    /// Forecasts whose outcome is known.
+    Lessons(Vec<Lesson>),
+    /// Somebody asks how well forecasts do.
+    Look(oneshot::Sender<View>),
+    /// Somebody asks for the models.
+    Models(oneshot::Sender<Result<Models, StoreError>>),
+    /// Somebody wants the model before the one in charge back.
+    RollBack(oneshot::Sender<Result<Models, RollbackError>>),
+}
+
+/// How well forecasts did.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// Over all, during the last windows of forecasts.
+    pub recent: Scorecard,
+    /// Hits at 1 that the best simple rule would have had beyond the models'.
+    pub regret: u64,
+    /// How often the world was found changed.
+    pub changes: u64,
+    /// By segment.
+    pub segments: Vec<(SegmentId, SegmentScore)>,
+}
+
+type Training = JoinHandle<Option<Model>>;
 
 /// The trainer.
 pub struct Trainer {
     lessons: VecDeque<Lesson>,
     fresh: usize,
     accuracy: Accuracy,
-    current: watch::Sender<Current>,
-    store: Arc<Store>,
+    changes: u64,
+    models: Succession,
+    training: Option<Training>,
+    segments: Arc<Segments>,
+    identities: Identities,
 }
 
 impl Trainer {
-    /// A trainer that starts with the stored model, and where its successors appear. A stored model that cannot be
-    /// read is left out with a warning: the node learns anew.
-    pub fn new(store: Arc<Store>) -> (Self, watch::Receiver<Current>) {
-        let stored = match store.read(Item::Model) {
-            Ok(Some(bytes)) => match Model::from_bytes(&bytes) {
-                Ok(model) => Some(Arc::new(model)),
-                Err(error) => {
-                    tracing::warn!(%error, "the stored model cannot be read; the node learns anew");
-                    None
-                }
-            },
-            Ok(None) => None,
-            Err(error) => {
-                tracing::warn!(%error, "the stored model cannot be read; the node learns anew");
-                None
-            }
+    /// A trainer that goes on with the stored model, and where its successors appear.
+    pub fn new(segments: Arc<Segments>, store: Arc<Store>) -> (Self, watch::Receiver<Current>) {
+        let (models, current) = Succession::new(store);
+        let trainer = Self {
+            lessons: VecDeque::new(),
+            fresh: 0,
+            accuracy: Accuracy::new(AccuracyLimits::default()),
+            changes: 0,
+            models,
+            training: None,
+            segments,
+            identities: Identities::new([]),
         };
-        metrics::model_rows(stored.as_ref().map_or(0, |model| model.card().rows));
-        let (current, receiver) = watch::channel(stored);
-        let accuracy = Accuracy::new(AccuracyLimits::default());
-        (Self { lessons: VecDeque::new(), fresh: 0, accuracy, current, store }, receiver)
+        (trainer, current)
     }
 
     /// Runs until every sender is gone.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Vec<Lesson>>) {
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
         let mut tick = tokio::time::interval(PAUSE);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                batch = inbox.recv() => match batch {
-                    Some(batch) => self.keep(batch),
+                message = inbox.recv() => match message {
+                    Some(message) => self.take(message),
                     None => return,
                 },
-                _ = tick.tick() => {
-                    if self.fresh >= FRESH_MIN.max(self.lessons.len() / FRESH_SHARE) {
-                        self.train().await;
-                    }
+                trained = end_of(&mut self.training) => self.trained(trained),
+                _ = tick.tick() => self.beat(),
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        // Whoever asked may have given up.
+        match message {
+            Message::Lessons(batch) => self.keep(batch),
+            Message::Look(reply) => drop(reply.send(self.view())),
+            Message::Models(reply) => drop(reply.send(self.models.look())),
+            Message::RollBack(reply) => {
+                let models = self.models.roll_back();
+                if models.is_ok() {
+                    self.forget_all();
                 }
+                drop(reply.send(models));
+            }
+        }
+    }
+
+    fn view(&self) -> View {
+        View {
+            recent: self.accuracy.recent(),
+            regret: self.accuracy.regret(),
+            changes: self.changes,
+            segments: self.accuracy.segments().map(|(segment, score)| (segment, *score)).collect(),
+        }
+    }
+
+    /// What the model that was gone back from had learned is learned no second time: its successor learns from what
+    /// comes, and one that is being trained comes too late.
+    fn forget_all(&mut self) {
+        self.lessons.clear();
+        self.fresh = 0;
+        self.training = None;
+        self.accuracy = Accuracy::new(AccuracyLimits::default());
+    }
+
+    fn beat(&mut self) {
+        self.tell();
+        let enough = self.fresh >= FRESH_MIN.max(self.lessons.len() / FRESH_SHARE);
+        if enough && self.training.is_none() {
+            self.fresh = 0;
+            let lessons: Vec<Lesson> = self.lessons.iter().cloned().collect();
+            let incumbent = self.models.current();
+            let train = move || successor(&lessons, incumbent.as_deref());
+            self.training = Some(tokio::task::spawn_blocking(train));
+        }
+    }
+
+    fn tell(&mut self) {
+        let all = self.segments.all();
+        all.iter().skip(self.identities.len()).for_each(|new| self.identities.add(&new.segment.name));
+        metrics::accuracy(&self.accuracy.recent(), self.accuracy.regret());
+        for (segment, score) in self.accuracy.segments() {
+            // A segment that the configuration no longer has is history.
+            if let Some(segment) = self.identities.segment(segment) {
+                metrics::accuracy_of(self.identities.name(segment), score);
             }
         }
     }
 
     fn keep(&mut self, batch: Vec<Lesson>) {
-        let model = self.current.borrow().clone();
+        let model = self.models.current();
         let weather = model.map_or(Weather::Steady, |model| self.accuracy.note(&model, &batch));
         self.fresh += batch.len();
         self.lessons.extend(batch);
@@ -90,6 +174,8 @@ impl Trainer {
                 forecasts,
                 "forecasts have become worse; the next model learns from what came since"
             );
+            self.changes += 1;
+            metrics::changed();
             self.forget_before(forecasts);
         }
         let excess = self.lessons.len().saturating_sub(LESSONS_MAX);
@@ -108,18 +194,12 @@ impl Trainer {
         self.fresh = self.lessons.len();
     }
 
-    async fn train(&mut self) {
-        self.fresh = 0;
-        let lessons: Vec<Lesson> = self.lessons.iter().cloned().collect();
-        let incumbent = self.current.borrow().clone();
-        let store = self.store.clone();
-        let trained =
-            tokio::task::spawn_blocking(move || successor(&lessons, incumbent.as_deref(), &store)).await;
+    fn trained(&mut self, trained: Result<Option<Model>, JoinError>) {
+        self.training = None;
         match trained {
             Ok(Some(model)) => {
                 metrics::model("accepted");
-                metrics::model_rows(model.card().rows);
-                self.current.send_replace(Some(Arc::new(model)));
+                self.models.accept(model);
             }
             Ok(None) => metrics::model("refused"),
             Err(error) => {
@@ -130,8 +210,16 @@ impl Trainer {
     }
 }
 
-/// A model that may take over, stored already.
-fn successor(lessons: &[Lesson], incumbent: Option<&Model>, store: &Store) -> Option<Model> {
+/// Waits for a training; for ever if there is none.
+async fn end_of(training: &mut Option<Training>) -> Result<Option<Model>, JoinError> {
+    match training {
+        Some(training) => training.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A model that may take over.
+fn successor(lessons: &[Lesson], incumbent: Option<&Model>) -> Option<Model> {
     // Lessons of one moment stay together: a forecast is judged as a whole.
     let cut = lessons.len() - lessons.len() / HELD_OUT;
     let moment = lessons.get(cut)?.moment;
@@ -144,16 +232,9 @@ fn successor(lessons: &[Lesson], incumbent: Option<&Model>, store: &Store) -> Op
             return None;
         }
     };
-    if !matches!(better(incumbent, &candidate, held_out), Verdict::Replace { .. }) {
-        return None;
-    }
-    let written = candidate.to_bytes().map_err(|error| error.to_string());
-    let written =
-        written.and_then(|bytes| store.write(Item::Model, &bytes).map_err(|error| error.to_string()));
-    if let Err(error) = written {
-        tracing::warn!(error, "the model is in charge but could not be stored");
-    }
-    Some(candidate)
+    let brier = score(&candidate, held_out, AccuracyLimits::default().bar).brier();
+    let better = matches!(better(incumbent, &candidate, held_out), Verdict::Replace { .. });
+    better.then(|| candidate.with_score(brier as f32))
 }
 
 #[cfg(test)]
@@ -162,16 +243,14 @@ mod tests {
 
     #[test]
     fn a_node_without_lessons_gets_no_model() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        assert!(successor(&[], None, &store).is_none());
-        assert_eq!(store.read(Item::Model).unwrap(), None);
+        assert!(successor(&[], None).is_none());
     }
 
     #[test]
     fn when_the_world_changes_the_lessons_from_before_are_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut trainer, _current) = Trainer::new(Arc::new(Store::open(folder.path()).unwrap()));
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let (mut trainer, _current) = Trainer::new(Arc::new(Segments::new(Vec::new())), store);
         let lesson = |moment| Lesson {
             moment,
             segment: weft_models::SegmentId(1),
@@ -183,13 +262,5 @@ mod tests {
         trainer.forget_before(300);
         assert_eq!((trainer.lessons.len(), trainer.lessons[0].moment), (1_500, 700));
         assert!(trainer.fresh >= FRESH_MIN);
-    }
-
-    #[test]
-    fn a_stored_model_that_is_damaged_does_not_keep_the_agent_from_starting() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(folder.path()).unwrap());
-        store.write(Item::Model, b"damaged").unwrap();
-        assert!(Trainer::new(store).1.borrow().is_none());
     }
 }

@@ -19,7 +19,8 @@ pub use identities::Identities;
 use crate::capture::{Container, Containers, Event, pattern};
 use crate::clock::Clock;
 use crate::learn::store::{Item, Store};
-use crate::learn::trainer::Current;
+use crate::learn::succession::Current;
+use crate::learn::trainer;
 use crate::segments::Segments;
 use crate::weave::{Asker, Forecast, Input, Step, driver};
 use crate::{learn, metrics};
@@ -70,7 +71,7 @@ pub struct Predict {
     store: Arc<Store>,
     weave: mpsc::Sender<driver::Message>,
     learn: mpsc::Sender<learn::Message>,
-    lessons: mpsc::Sender<Vec<weft_models::Lesson>>,
+    lessons: mpsc::Sender<trainer::Message>,
     clock: Clock,
     shares: Vec<Option<(Instant, Option<weft_models::SyscallShares>)>>,
     next: u64,
@@ -85,7 +86,7 @@ pub struct Outlets {
     /// Learning.
     pub learn: mpsc::Sender<learn::Message>,
     /// The trainer.
-    pub lessons: mpsc::Sender<Vec<weft_models::Lesson>>,
+    pub lessons: mpsc::Sender<trainer::Message>,
 }
 
 impl Predict {
@@ -171,7 +172,7 @@ impl Predict {
             syscalls,
         });
         lessons.extend(self.history.begin(id, at_ms));
-        if !lessons.is_empty() && self.lessons.try_send(lessons).is_err() {
+        if !lessons.is_empty() && self.lessons.try_send(trainer::Message::Lessons(lessons)).is_err() {
             metrics::dropped("trainer");
         }
         self.forecast(Trigger { principal: Some(principal), segment: id, at_ms }, segment);

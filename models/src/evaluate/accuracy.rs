@@ -40,6 +40,16 @@ pub struct SegmentScore {
 }
 
 impl SegmentScore {
+    /// Of what came, the share that was forecast first.
+    pub fn hit_at_1(&self) -> f64 {
+        share(self.hits_at_1, self.came)
+    }
+
+    /// Of what came, the share that was among the first three.
+    pub fn hit_at_3(&self) -> f64 {
+        share(self.hits_at_3, self.came)
+    }
+
     /// Of what was called, the share that came.
     pub fn precision(&self) -> f64 {
         share(self.called_and_came, self.called)
