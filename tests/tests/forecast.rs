@@ -7,6 +7,7 @@ use serde_json::Value;
 use weft_tests::agent::{Agent, Builder, Segment};
 use weft_tests::habit::Users;
 use weft_tests::image::segment_image;
+use weft_tests::wait::wait_for;
 
 #[test]
 fn a_node_without_history_forecasts_nothing_and_says_so() -> Result<()> {
@@ -62,6 +63,49 @@ fn habits_become_a_model_that_ranks_what_comes_next_says_why_and_outlives_the_ag
     Users::of(&agent, Duration::ZERO)?.somebody().asks("home")?;
     let again = agent.latest_forecast("home")?;
     assert!(again.iter().any(|step| step["segment"] == "cart" && sure(step) > 0.6), "{again:#?}");
+    agent.stop()
+}
+
+#[test]
+fn how_well_forecasts_do_is_told_and_one_command_leads_back_to_the_model_before() -> Result<()> {
+    let agent = shop("judged")?.start()?;
+    assert!(agent.weft(&["forecasts", "--accuracy"])?.contains("no forecast has been judged yet"));
+    assert!(agent.weft(&["model", "show"])?.contains("no model"));
+    let refused = agent.weft(&["model", "rollback"]).expect_err("there is none").to_string();
+    assert!(refused.contains("no earlier model is kept"), "{refused}");
+
+    let users = Users::of(&agent, Duration::from_millis(100))?;
+    users.teach(&[&["home", "cart"]])?;
+    let models =
+        || -> Result<Value> { Ok(serde_json::from_str(&agent.weft(&["model", "show", "-o", "json"])?)?) };
+    // Another habit makes another model: the first one forecasts it badly.
+    let mut walks = 0;
+    while models()?["before"].is_null() {
+        anyhow::ensure!(walks < 200, "no model took over: {}", models()?);
+        users.walk(&["home", "pay"])?;
+        walks += 1;
+    }
+    let scores: Value = serde_json::from_str(&agent.weft(&["forecasts", "--accuracy", "-o", "json"])?)?;
+    let recent = &scores["recent"];
+    let share = |of: &Value, name: &str| of[name].as_f64().unwrap_or(f64::NAN);
+    assert!(recent["forecasts"].as_u64() > Some(0) && share(recent, "hit_at_1") > 0.2, "{scores:#}");
+    assert!(
+        (0.0..1.0).contains(&share(recent, "brier")) && !scores["reliability"][0].is_null(),
+        "{scores:#}"
+    );
+    let pay = scores["segments"].as_array().context("segments")?.iter().find(|one| one["segment"] == "pay");
+    assert!(share(&pay.context("pay was judged")?["score"], "hit_at_3") > 0.0, "{scores:#}");
+    wait_for("the metrics to tell the same", Duration::from_secs(20), || {
+        agent.metrics().is_ok_and(|text| {
+            text.contains("weft_forecast_accuracy{measure=\"hit_at_1\"}")
+                && text.contains("weft_segment_forecast_accuracy{segment=\"pay\",measure=\"recall\"}")
+        })
+    })?;
+
+    let before = models()?["before"].clone();
+    let back: Value = serde_json::from_str(&agent.weft(&["model", "rollback", "-o", "json"])?)?;
+    assert_eq!((&back["current"], &back["before"]), (&before, &Value::Null));
+    drop(users);
     agent.stop()
 }
 
