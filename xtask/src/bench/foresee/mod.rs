@@ -11,12 +11,13 @@ mod row;
 mod score;
 mod sessions;
 mod tally;
-mod traces;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use weft_models::trace::habits;
 
 use self::neural::{MODELS, Python};
 use self::row::{PeerRow, Row};
@@ -64,11 +65,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     )?;
     let python = arguments.peers.then(|| Python::ready(arguments.peer_seconds)).transpose()?;
     let names: Vec<&str> = arguments.traces.iter().map(String::as_str).collect();
-    let names = if names.is_empty() { traces::ALL.to_vec() } else { names };
+    let names = if names.is_empty() { habits::ALL.to_vec() } else { names };
     let mut outcome = Outcome::default();
     for name in &names {
         progress.stage(name);
-        let sessions = Sessions::new(traces::read(name, &folder)?, arguments.cut, arguments.until)?;
+        let open = |path: &str| Ok(Box::new(data::open(&folder.join(path))?) as Box<dyn Read>);
+        let habits = habits::read(name, &open).with_context(|| folder.display().to_string())?;
+        let sessions = Sessions::new(habits, arguments.cut, arguments.until)?;
         outcome.add(&sessions, python.as_ref(), &mut progress)?;
     }
     let Outcome { rows, notes, failures, scored } = outcome;

@@ -120,8 +120,8 @@ fn cpu_s() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::super::peers::Markov;
-    use super::super::traces::Builder;
     use super::*;
+    use weft_models::trace::habits::Builder;
 
     /// Users who ask for one, two, three in turns.
     fn rounds() -> Sessions {

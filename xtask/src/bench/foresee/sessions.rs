@@ -8,12 +8,12 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use weft_models::{Observation, Principal};
 
-use super::traces::Trace;
+use weft_models::trace::habits::Habits;
 
 /// A trace, cut into sessions, and into past and future.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    pub(super) trace: Trace,
+    pub(super) trace: Habits,
     /// For each event, whether it goes on in the session of the event before it.
     pub(super) continues: Vec<bool>,
     /// The future begins here.
@@ -25,7 +25,7 @@ pub(super) struct Sessions {
 impl Sessions {
     /// # Errors
     /// When there is no past, or no future.
-    pub(super) fn new(trace: Trace, cut: f64, until: f64) -> Result<Self> {
+    pub(super) fn new(trace: Habits, cut: f64, until: f64) -> Result<Self> {
         let at = |share: f64| ((trace.events.len() as f64 * share) as usize).min(trace.events.len());
         let (cut, until) = (at(cut), at(until));
         ensure!(
@@ -80,8 +80,8 @@ fn continues(events: &[Observation], gap_ms: u64) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Builder;
     use super::*;
+    use weft_models::trace::habits::Builder;
 
     fn sessions(events: &[(u64, &str, &str)], cut: f64, until: f64) -> Result<Sessions> {
         let mut builder = Builder::default();

@@ -1,28 +1,61 @@
-//! The traces that forecasts are scored on. In: the folder of the data, its files packed with zstd. Out: requests in the
-//! order of time, and how long a pause ends a session. Refused: names that are no trace's, files without one request
-//! that can be read; single rows that cannot be read are left out.
+//! Traces of who asked for what, one after the other: access logs, spans, cases. In: the name of a public data set, and a
+//! way to open its file, unpacked. Out: requests in the order of time, and how long a pause ends a session. Refused: names
+//! that are no data set's, files that cannot be read or have no request; single rows that cannot be read are left out.
 
 mod line;
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::{self, Read};
 
-use anyhow::{Context, Result, bail, ensure};
-use ruzstd::decoding::StreamingDecoder;
-use weft_models::{Observation, Principal, PrincipalId, SegmentId};
+use rustc_hash::FxHashMap;
+use thiserror::Error;
 
-/// One trace.
-#[derive(Debug)]
-pub(super) struct Trace {
-    pub(super) name: &'static str,
+use crate::observe::{Observation, Principal, PrincipalId, SegmentId};
+
+/// Who asked for what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Habits {
+    /// Name of the data set.
+    pub name: &'static str,
     /// Requests in the order of time.
-    pub(super) events: Vec<Observation>,
+    pub events: Vec<Observation>,
     /// A longer pause ends a session.
-    pub(super) gap_ms: u64,
+    pub gap_ms: u64,
 }
 
+/// Why a data set cannot be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HabitsError {
+    /// No such data set.
+    #[error("{name} is no data set of requests; there are {}", ALL.join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// Its file cannot be read.
+    #[error("{path}: {source}; name the folder that has it, and see whether the file is whole")]
+    Read {
+        /// Below the folder of the data.
+        path: &'static str,
+        /// What the reader said.
+        source: io::Error,
+    },
+    /// Larger than any of them is.
+    #[error("{path}: more than {BYTES_MAX} bytes unpacked; it is another file than the one that is known")]
+    TooLong {
+        /// Below the folder of the data.
+        path: &'static str,
+    },
+    /// Nothing in it.
+    #[error("{path}: no request that can be read; see whether it is the file that is known by this name")]
+    Nothing {
+        /// Below the folder of the data.
+        path: &'static str,
+    },
+}
+
+/// Bytes of one file, unpacked: the largest known has a fourth of it.
+const BYTES_MAX: u64 = 1 << 30;
 const HALF_HOUR_MS: u64 = 30 * 60_000;
 /// A case or chain that rests for longer does not go on.
 const LONG_MS: u64 = 60 * 24 * 3_600_000;
@@ -32,43 +65,43 @@ const MSNBC_USERS: usize = 150_000;
 /// Users of a day with more downloads are mirrors.
 const CRAN_DOWNLOADS_MAX: usize = 1_500;
 
-/// Reads one trace; blanks in its name may be told as dashes.
+/// Opens a file of the data by its path, unpacked.
+pub type Open<'a> = &'a dyn Fn(&str) -> io::Result<Box<dyn Read>>;
+
+/// Reads one data set; blanks in its name may be told as dashes.
 ///
 /// # Errors
-/// When there is no such trace, or its file cannot be read.
-pub(super) fn read(name: &str, data: &Path) -> Result<Trace> {
-    let trace = match name.replace('-', " ").as_str() {
-        "msnbc" => msnbc(data),
-        "cran" => cran(data),
-        "math" => math(data),
-        "nasa" => nasa(data, "nasa", |_| true),
-        "nasa pages" => nasa(data, "nasa pages", |path| !line::is_picture(path)),
-        "train ticket" => train_ticket(data),
-        "bpi" => bpi(data),
-        other => bail!("{other} is no trace; there are {}", ALL.join(", ")),
-    }?;
-    ensure!(
-        !trace.events.is_empty(),
-        "{name}: its file in {} has no request that can be read",
-        data.display()
-    );
-    Ok(trace)
-}
-
-/// The names of the traces.
-pub(super) const ALL: [&str; 7] = ["math", "cran", "nasa", "nasa pages", "train ticket", "bpi", "msnbc"];
-
-fn text(path: &Path) -> Result<String> {
-    let told = || format!("read {}", path.display());
-    let packed = BufReader::new(File::open(path).with_context(told)?);
+/// See [`HabitsError`].
+pub fn read(name: &str, open: Open<'_>) -> Result<Habits, HabitsError> {
+    type Reader = fn(&str) -> Habits;
+    let (path, reader): (_, Reader) = match name.replace('-', " ").as_str() {
+        "msnbc" => ("requests/msnbc_790k.seq", msnbc),
+        "cran" => ("requests/cran_2012.csv", cran),
+        "math" => ("requests/math_access_2009.log", math),
+        "nasa" => ("requests/nasa_19950801.tsv", |text| nasa(text, "nasa", |_| true)),
+        "nasa pages" => {
+            ("requests/nasa_19950801.tsv", |text| nasa(text, "nasa pages", |path| !line::is_picture(path)))
+        }
+        "train ticket" => ("chains/train_ticket_2023-01-29.csv", train_ticket),
+        "bpi" => ("chains/bpi_2012.csv", bpi),
+        _ => return Err(HabitsError::Unknown { name: name.to_owned() }),
+    };
     let mut bytes = Vec::new();
-    StreamingDecoder::new(packed).with_context(told)?.read_to_end(&mut bytes).with_context(told)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let file = open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read = file.map_err(|source| HabitsError::Read { path, source })?;
+    if read as u64 > BYTES_MAX {
+        return Err(HabitsError::TooLong { path });
+    }
+    let habits = reader(&String::from_utf8_lossy(&bytes));
+    if habits.events.is_empty() { Err(HabitsError::Nothing { path }) } else { Ok(habits) }
 }
+
+/// The names of the data sets.
+pub const ALL: [&str; 7] = ["math", "cran", "nasa", "nasa pages", "train ticket", "bpi", "msnbc"];
 
 /// Numbers for names, in the order in which they come.
-#[derive(Default)]
-struct Names(HashMap<String, u32>);
+#[derive(Debug, Default)]
+struct Names(FxHashMap<String, u32>);
 
 impl Names {
     fn number(&mut self, name: &str) -> u32 {
@@ -78,16 +111,16 @@ impl Names {
 }
 
 /// Collects requests.
-#[derive(Default)]
-pub(super) struct Builder {
+#[derive(Debug, Default)]
+pub struct Builder {
     users: Names,
     segments: Names,
     events: Vec<Observation>,
 }
 
 impl Builder {
-    /// A request.
-    pub(super) fn add(&mut self, at_ms: u64, user: &str, segment: &str, method: u8, parameters: u64) {
+    /// Adds a request by a user for a segment.
+    pub fn add(&mut self, at_ms: u64, user: &str, segment: &str, method: u8, parameters: u64) {
         let user = u64::from(self.users.number(user)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let segment = self.segments.number(segment);
         self.events.push(Observation {
@@ -102,15 +135,14 @@ impl Builder {
     }
 
     /// All of them, in the order of time.
-    pub(super) fn done(mut self, name: &'static str, gap_ms: u64) -> Trace {
+    pub fn done(mut self, name: &'static str, gap_ms: u64) -> Habits {
         self.events.sort_by_key(|event| event.at_ms);
-        Trace { name, events: self.events, gap_ms }
+        Habits { name, events: self.events, gap_ms }
     }
 }
 
 /// Users one after the other, as the file has them: it has no times.
-fn msnbc(data: &Path) -> Result<Trace> {
-    let text = text(&data.join("requests/msnbc_790k.seq.zst"))?;
+fn msnbc(text: &str) -> Habits {
     let mut builder = Builder::default();
     let users = text.lines().skip(7).filter(|line| !line.trim().is_empty()).take(MSNBC_USERS);
     for (user, line) in users.enumerate() {
@@ -119,29 +151,27 @@ fn msnbc(data: &Path) -> Result<Trace> {
             builder.add(at_ms, &user.to_string(), page, 0, 0);
         }
     }
-    Ok(builder.done("msnbc", HALF_HOUR_MS))
+    builder.done("msnbc", HALF_HOUR_MS)
 }
 
-fn cran(data: &Path) -> Result<Trace> {
-    let text = text(&data.join("requests/cran_2012.csv.zst"))?;
+fn cran(text: &str) -> Habits {
     let rows: Vec<Vec<&str>> = text
         .lines()
         .skip(1)
         .map(|line| line.split(',').collect())
         .filter(|r: &Vec<&str>| r.len() == 11)
         .collect();
-    let mut downloads: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut downloads: FxHashMap<(&str, &str), usize> = FxHashMap::default();
     rows.iter().for_each(|row| *downloads.entry((row[0], row[10])).or_default() += 1);
     let mut builder = Builder::default();
     for row in rows.iter().filter(|row| downloads[&(row[0], row[10])] <= CRAN_DOWNLOADS_MAX) {
         let Some(at_ms) = line::instant_ms(row[1], row[2]) else { continue };
         builder.add(at_ms, &format!("{} {}", row[0], row[10]), row[7], 0, 0);
     }
-    Ok(builder.done("cran", HALF_HOUR_MS))
+    builder.done("cran", HALF_HOUR_MS)
 }
 
-fn math(data: &Path) -> Result<Trace> {
-    let text = text(&data.join("requests/math_access_2009.log.zst"))?;
+fn math(text: &str) -> Habits {
     let mut builder = Builder::default();
     for request in text.lines().filter_map(line::common_log) {
         let line::Request { at_ms, host, method, path, parameters } = request;
@@ -149,11 +179,10 @@ fn math(data: &Path) -> Result<Trace> {
             builder.add(at_ms, host, &format!("{method} {path}"), method.len() as u8, parameters);
         }
     }
-    Ok(builder.done("math", HALF_HOUR_MS))
+    builder.done("math", HALF_HOUR_MS)
 }
 
-fn nasa(data: &Path, name: &'static str, keep: fn(&str) -> bool) -> Result<Trace> {
-    let text = text(&data.join("requests/nasa_19950801.tsv.zst"))?;
+fn nasa(text: &str, name: &'static str, keep: fn(&str) -> bool) -> Habits {
     let mut builder = Builder::default();
     for line in text.lines().skip(1) {
         let row: Vec<&str> = line.split('\t').collect();
@@ -163,12 +192,11 @@ fn nasa(data: &Path, name: &'static str, keep: fn(&str) -> bool) -> Result<Trace
             builder.add(second * 1_000, host, path, method.len() as u8, 0);
         }
     }
-    Ok(builder.done(name, HALF_HOUR_MS))
+    builder.done(name, HALF_HOUR_MS)
 }
 
 /// Hops from service to service within a trace: spans by their start, repeats of a service left out.
-fn train_ticket(data: &Path) -> Result<Trace> {
-    let text = text(&data.join("chains/train_ticket_2023-01-29.csv.zst"))?;
+fn train_ticket(text: &str) -> Habits {
     let mut spans: Vec<line::Span> = text.lines().skip(1).filter_map(line::span).collect();
     spans.sort();
     let mut builder = Builder::default();
@@ -179,12 +207,11 @@ fn train_ticket(data: &Path) -> Result<Trace> {
         }
         before = (trace, service);
     }
-    Ok(builder.done("train ticket", LONG_MS))
+    builder.done("train ticket", LONG_MS)
 }
 
 /// Cases of applications: activity and life cycle, with the person who acted as parameter.
-fn bpi(data: &Path) -> Result<Trace> {
-    let text = text(&data.join("chains/bpi_2012.csv.zst"))?;
+fn bpi(text: &str) -> Habits {
     let mut people = Names::default();
     let mut builder = Builder::default();
     for line in text.lines().skip(1) {
@@ -195,7 +222,7 @@ fn bpi(data: &Path) -> Result<Trace> {
         let person = people.number(person).into();
         builder.add(at_ms, case, &format!("{activity} {cycle}"), 0, person);
     }
-    Ok(builder.done("bpi", LONG_MS))
+    builder.done("bpi", LONG_MS)
 }
 
 #[cfg(test)]
@@ -216,10 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_trace_and_a_missing_file_are_told() {
-        let error = read("pages", Path::new("nowhere")).unwrap_err().to_string();
-        assert!(error.contains("pages is no trace; there are math, cran"), "{error}");
-        let error = read("nasa-pages", Path::new("nowhere")).unwrap_err().to_string();
-        assert!(error.contains("nowhere/requests/nasa_19950801.tsv.zst"), "{error}");
+    fn unknown_names_missing_files_and_files_of_something_else_are_told() {
+        let missing: Open<'_> = &|_| Err(io::ErrorKind::NotFound.into());
+        let other: Open<'_> = &|_| Ok(Box::new(&b"nothing that is known\n"[..]));
+        let told = |name: &str, open| read(name, open).unwrap_err().to_string();
+        assert!(told("pages", missing).contains("pages is no data set of requests; there are math, cran"));
+        assert!(
+            told("nasa-pages", missing).contains("requests/nasa_19950801.tsv: entity not found; name the")
+        );
+        assert!(told("bpi", other).contains("chains/bpi_2012.csv: no request that can be read"));
     }
 }
