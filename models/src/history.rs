@@ -122,9 +122,12 @@ pub struct History {
     profiles: BTreeMap<SegmentId, SyscallShares>,
     now_ms: u64,
     next_moment: u64,
-    /// When each open forecast is overdue. Open forecasts are not kept over a restart: their outcome was not seen.
+    /// When each episode is over. Open forecasts are not kept over a restart: their outcome was not seen.
     #[serde(skip)]
     deadlines: BTreeMap<(u64, u64), Principal>,
+    /// Episodes with an open forecast.
+    #[serde(skip)]
+    waited: usize,
 }
 
 impl History {
@@ -148,6 +151,7 @@ impl History {
             now_ms: 0,
             next_moment: 0,
             deadlines: BTreeMap::new(),
+            waited: 0,
         }
     }
 
@@ -278,7 +282,7 @@ impl History {
     /// Turns the episode's open forecast into lessons.
     fn settle(&mut self, episode: &mut Episode, came: Option<SegmentId>, lessons: &mut Vec<Lesson>) {
         let Some(pending) = episode.pending.take() else { return };
-        self.deadlines.remove(&(pending.deadline_ms, pending.moment));
+        self.forget(&pending);
         let moment = pending.moment;
         lessons.extend(pending.candidates.into_iter().map(|(segment, features)| {
             let outcome = match came {
@@ -288,6 +292,12 @@ impl History {
             };
             Lesson { moment, segment, features, outcome, came }
         }));
+    }
+
+    /// Waits no longer for what comes after an episode.
+    fn forget(&mut self, pending: &Pending) {
+        self.deadlines.remove(&(pending.deadline_ms, pending.moment));
+        self.waited -= usize::from(!pending.candidates.is_empty());
     }
 
     /// Counts the observation as follower of every context that held where its episode stood.
@@ -325,23 +335,26 @@ impl History {
     /// Puts an episode in charge of its principal with a forecast to be judged later.
     fn open(&mut self, mut episode: Episode) {
         let principal = episode.place.principal;
-        let candidates = self.candidates_at(&episode.place, self.now_ms);
         // Where too many are waited for it is a newcomer that teaches nothing: the oldest are those after which nothing
-        // will come, and without them the others would look too sure.
-        if !candidates.is_empty() && self.deadlines.len() < self.limits.open {
-            let moment = self.next_moment;
-            self.next_moment += 1;
-            let deadline_ms = self.now_ms.saturating_add(self.gap_ms(principal));
-            self.deadlines.insert((deadline_ms, moment), principal);
-            let candidates = candidates.into_iter().map(|c| (c.segment, c.features)).collect();
-            episode.pending = Some(Pending { moment, deadline_ms, candidates });
-        }
+        // will come, and without them the others would look too sure. Its end is waited for all the same.
+        let candidates = if self.waited < self.limits.open {
+            let candidates = self.candidates_at(&episode.place, self.now_ms);
+            candidates.into_iter().map(|c| (c.segment, c.features)).collect()
+        } else {
+            Vec::new()
+        };
+        self.waited += usize::from(!candidates.is_empty());
+        let moment = self.next_moment;
+        self.next_moment += 1;
+        let deadline_ms = self.now_ms.saturating_add(self.gap_ms(principal));
+        self.deadlines.insert((deadline_ms, moment), principal);
+        episode.pending = Some(Pending { moment, deadline_ms, candidates });
         let capacity = match principal {
             Principal::User(_) => 1,
             Principal::Segment(_) => self.limits.episodes,
         };
         for pending in self.streams.put(episode, capacity, self.limits.principals) {
-            self.deadlines.remove(&(pending.deadline_ms, pending.moment));
+            self.forget(&pending);
         }
     }
 }

@@ -72,9 +72,9 @@ impl Context {
         };
         if self.followers.len() < capacity {
             self.latest = self.followers.len() as u8;
-            // Most contexts have one follower: room for more is only made when they come.
-            if self.followers.is_empty() {
-                self.followers.reserve_exact(1);
+            // Most contexts have few followers: room for more is only made when they come.
+            if self.followers.len() == self.followers.capacity() {
+                self.followers.reserve_exact(if self.followers.len() < 2 { 1 } else { 2 });
             }
             self.followers.push(newcomer);
         } else if let Some((index, _)) = self.followers.iter().enumerate().min_by(lighter) {

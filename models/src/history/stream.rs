@@ -87,7 +87,12 @@ impl Streams {
         let is_it =
             |episode: &Episode| episode.pending.as_ref().is_some_and(|pending| pending.moment == moment);
         let index = episodes.iter().position(is_it)?;
-        Some(episodes.remove(index))
+        let episode = episodes.remove(index);
+        // It is over, and most of those who are known are not here: their room is given back.
+        if episodes.is_empty() {
+            *episodes = Vec::new();
+        }
+        Some(episode)
     }
 
     /// Takes out the episode, active since `oldest_ms`, that `segment` fits best: where it is most usual, then where

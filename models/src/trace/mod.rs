@@ -9,6 +9,7 @@ mod azure2019;
 mod azure2021;
 mod counts;
 mod fault;
+pub mod habits;
 mod http;
 mod lines;
 mod spans;

@@ -3,6 +3,7 @@
 //! error. A target that is missed is a result; only what could not be measured is a failure.
 pub(crate) mod code;
 mod deploy;
+mod foresee;
 mod machine;
 mod progress;
 mod release;
@@ -37,6 +38,8 @@ enum What {
     Code(code::Arguments),
     /// The policy for prewarming and keep-alive, against those of the literature on traces of calls
     Replay(replay::Arguments),
+    /// Forecasts of what comes next, against sequence predictors of the literature on traces of requests
+    Foresee(foresee::Arguments),
 }
 
 /// Measures.
@@ -50,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         What::Vm(arguments) => vm::run(arguments),
         What::Code(arguments) => code::run(arguments),
         What::Replay(arguments) => replay::run(arguments),
+        What::Foresee(arguments) => foresee::run(arguments),
     }
 }
 

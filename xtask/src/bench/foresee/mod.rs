@@ -1,270 +1,169 @@
-//! Scores forecasts of what comes next on real traces: trains on the past, scores on the future, beside sequence
-//! predictors of the literature. In: the folder of the traces. Out: one line, or one JSON object, per trace.
+//! `cargo xtask bench foresee`: how right forecasts of what comes next are, and what they cost, beside sequence predictors of
+//! the literature. In: traces of requests and of calls. Out: per trace a row of figures, as table or JSON, and the aims
+//! with their verdicts.
 //!
-//! `foresee DATA [--json] [--peers] [--cut SHARE] [--until SHARE] [TRACE …]`: `--cut 0.55 --until 0.7` splits the past
-//! again, for tuning.
-
+//! Everything is trained on the past and scored on the future, on the same events: those that go on in a session. Weft's
+//! counts, the Markov chains and PPM go on learning while they are scored; the neural peers may, in twenty parts, if that
+//! did them good on held-out requests of the past.
+mod neural;
 mod peers;
-mod traces;
+mod row;
+mod score;
+mod sessions;
+mod tally;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use peers::{Markov, Peer, Ppm};
-use traces::Trace;
-use weft_models::{History, Lesson, Limits, Model, Options, Principal, Ranked, SegmentId};
+use serde_json::{Value, json};
+use weft_models::trace::habits;
 
-struct Arguments {
-    data: PathBuf,
+use self::neural::{MODELS, Python};
+use self::row::{PeerRow, Row};
+use self::sessions::Sessions;
+use super::machine::Machine;
+use super::progress::Progress;
+use super::release;
+use super::report::Report;
+use crate::data;
+
+/// Measure forecasts of what comes next against sequence predictors of the literature
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Print one JSON object
+    #[arg(long)]
     json: bool,
+    /// A folder that holds traces as `requests` and `chains`; the folder that WEFT_DATA names, if it is not given
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Train an LSTM and a small Transformer as well; PyTorch is installed below target/ for them (4.5 GB)
+    #[arg(long)]
     peers: bool,
+    /// Seconds of CPU that each of these two may learn for on a trace
+    #[arg(long, default_value_t = 90.0)]
+    peer_seconds: f64,
+    /// The share of each trace that is the past
+    #[arg(long, default_value_t = 0.7)]
     cut: f64,
+    /// The share of each trace at which the future ends; below 1, the end is kept for another time
+    #[arg(long, default_value_t = 1.0)]
     until: f64,
+    /// Which traces; all, if none is named
     traces: Vec<String>,
 }
 
-fn arguments() -> Result<Arguments> {
-    let mut words = std::env::args().skip(1);
-    let mut arguments = Arguments {
-        data: PathBuf::from(words.next().context("which folder has the traces?")?),
-        json: false,
-        peers: false,
-        cut: 0.7,
-        until: 1.0,
-        traces: Vec::new(),
+/// Measures and prints.
+///
+/// # Errors
+/// What could not be measured.
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let load = release::enter_with(&["xtask"])?;
+    let mut progress = Progress::start();
+    let folder = data::folder(arguments.data.as_deref(), "").context(
+        "no traces; name the folder that holds requests and chains with --data DIR, or set WEFT_DATA",
+    )?;
+    let python = arguments.peers.then(|| Python::ready(arguments.peer_seconds)).transpose()?;
+    let names: Vec<&str> = arguments.traces.iter().map(String::as_str).collect();
+    let names = if names.is_empty() { habits::ALL.to_vec() } else { names };
+    let mut outcome = Outcome::default();
+    for name in &names {
+        progress.stage(name);
+        let open = |path: &str| Ok(Box::new(data::open(&folder.join(path))?) as Box<dyn Read>);
+        let habits = habits::read(name, &open).with_context(|| folder.display().to_string())?;
+        let sessions = Sessions::new(habits, arguments.cut, arguments.until)?;
+        outcome.add(&sessions, python.as_ref(), &mut progress)?;
+    }
+    let Outcome { rows, notes, failures, scored } = outcome;
+    let report = Report {
+        bench: "foresee",
+        claims: row::claims(&rows),
+        times: Vec::new(),
+        steps: Vec::new(),
+        counts: vec![("traces_n", rows.len() as u64), ("scored_n", scored)],
+        tallies: Vec::new(),
+        lists: if arguments.json { lists(&rows, &notes)? } else { Vec::new() },
+        failures,
+        machine: Machine::look(load)?,
+        took_s: progress.seconds(),
     };
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--json" => arguments.json = true,
-            "--peers" => arguments.peers = true,
-            "--cut" => arguments.cut = words.next().context("--cut what?")?.parse()?,
-            "--until" => arguments.until = words.next().context("--until what?")?.parse()?,
-            _ => arguments.traces.push(word),
-        }
-    }
-    if arguments.traces.is_empty() {
-        arguments.traces = traces::ALL.iter().map(|name| (*name).to_owned()).collect();
-    }
-    Ok(arguments)
-}
-
-/// What is counted while forecasts are scored.
-#[derive(Default)]
-struct Tally {
-    scored: usize,
-    judged: usize,
-    hits: [usize; 3],
-    covered: usize,
-    squares: f64,
-    bins: [(usize, f64, usize); 10],
-    times_us: Vec<f32>,
-}
-
-impl Tally {
-    /// One forecast, and what came after it in the same session; `None` if nothing did.
-    fn count(&mut self, ranked: &[(u32, f32)], came: Option<u32>) {
-        if let Some((first, confidence)) = ranked.first() {
-            let hit = usize::from(Some(*first) == came);
-            self.judged += 1;
-            self.squares += (f64::from(*confidence) - hit as f64).powi(2);
-            let bin = &mut self.bins[((confidence * 10.0) as usize).min(9)];
-            *bin = (bin.0 + 1, bin.1 + f64::from(*confidence), bin.2 + hit);
-        }
-        let Some(came) = came else { return };
-        self.scored += 1;
-        let place = ranked.iter().position(|(segment, _)| *segment == came);
-        for (nth, hits) in self.hits.iter_mut().enumerate() {
-            *hits += usize::from(place.is_some_and(|place| place <= nth));
-        }
-        self.covered += usize::from(place.is_some());
-    }
-
-    fn hit(&self, within: usize) -> f64 {
-        self.hits[within - 1] as f64 / self.scored.max(1) as f64
-    }
-
-    fn ece(&self) -> f64 {
-        let error = |(_, sum, hits): &(usize, f64, usize)| (sum - *hits as f64).abs();
-        self.bins.iter().map(error).sum::<f64>() / self.judged.max(1) as f64
-    }
-
-    fn brier(&self) -> f64 {
-        self.squares / self.judged.max(1) as f64
-    }
-
-    fn time_us(&mut self, share: f64) -> f32 {
-        self.times_us.sort_unstable_by(f32::total_cmp);
-        let at = (self.times_us.len() as f64 * share) as usize;
-        self.times_us.get(at.min(self.times_us.len().saturating_sub(1))).copied().unwrap_or(0.0)
-    }
-}
-
-/// For each event, whether it goes on in the session of the event before it.
-fn continues(trace: &Trace) -> Vec<bool> {
-    let mut last: HashMap<Principal, u64> = HashMap::new();
-    let goes_on = |event: &weft_models::Observation| {
-        let before = last.insert(event.principal, event.at_ms);
-        before.is_some_and(|before_ms| event.at_ms - before_ms <= trace.gap_ms)
-    };
-    trace.events.iter().map(goes_on).collect()
-}
-
-struct Ours {
-    tally: Tally,
-    rows: usize,
-    train_s: f64,
-}
-
-fn ours(trace: &Trace, arguments: &Arguments, continues: &[bool]) -> Result<Ours> {
-    let limits = Limits { session_gap_ms: trace.gap_ms, open: OPEN_MAX, ..Limits::default() };
-    let mut history = History::new(limits);
-    let cut = (trace.events.len() as f64 * arguments.cut) as usize;
-    let until = (trace.events.len() as f64 * arguments.until) as usize;
-    let mut lessons: Vec<Lesson> = Vec::new();
-    for event in &trace.events[..cut] {
-        lessons.extend(history.observe(event));
-    }
-    let began_s = cpu_s()?;
-    let model = Model::train(&lessons, Options::default(), 7)?;
-    let train_s = cpu_s()? - began_s;
-    let mut forecasts: HashMap<Principal, (u64, Vec<Ranked>)> = HashMap::new();
-    let mut tally = Tally::default();
-    for (index, event) in trace.events.iter().enumerate().take(until).skip(cut) {
-        if continues[index] {
-            // Before the cut nothing was forecast yet.
-            let ranked = forecasts
-                .remove(&event.principal)
-                .map(|(_, ranked)| ranked)
-                .unwrap_or_else(|| model.rank(&history.candidates(event.principal, history.now_ms())));
-            tally.count(&ranked_pairs(&ranked), Some(event.segment.0));
-        } else if let Some((_, ranked)) = forecasts.remove(&event.principal) {
-            // The session before ended there.
-            tally.count(&ranked_pairs(&ranked), None);
-        }
-        history.observe(event);
-        let began = Instant::now();
-        let ranked = model.rank(&history.candidates(event.principal, event.at_ms));
-        tally.times_us.push(began.elapsed().as_secs_f32() * 1e6);
-        forecasts.insert(event.principal, (event.at_ms, ranked));
-    }
-    // Sessions that had ended by the end of the trace; of those still open nobody knows.
-    for (at_ms, ranked) in forecasts.into_values() {
-        if history.now_ms() - at_ms > trace.gap_ms {
-            tally.count(&ranked_pairs(&ranked), None);
-        }
-    }
-    Ok(Ours { tally, rows: lessons.len(), train_s })
-}
-
-/// A replay may wait for more outcomes than a node: cases that last for weeks are all open at once.
-const OPEN_MAX: usize = 65_536;
-
-/// What this process has spent on a core so far, in seconds: others may use the machine as well.
-fn cpu_s() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
-    // The name, in brackets, may hold blanks.
-    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Ok(ticks as f64 / 100.0)
-}
-
-fn ranked_pairs(ranked: &[Ranked]) -> Vec<(u32, f32)> {
-    ranked.iter().map(|one| (one.segment.0, one.confidence)).collect()
-}
-
-const PEER_MEMORY: usize = 8;
-
-fn peer(trace: &Trace, arguments: &Arguments, continues: &[bool], peer: &mut dyn Peer) -> Tally {
-    let cut = (trace.events.len() as f64 * arguments.cut) as usize;
-    let until = (trace.events.len() as f64 * arguments.until) as usize;
-    let mut before: HashMap<Principal, Vec<u32>> = HashMap::new();
-    let mut forecasts: HashMap<Principal, Vec<u32>> = HashMap::new();
-    let mut tally = Tally::default();
-    for (index, event) in trace.events.iter().enumerate().take(until) {
-        let SegmentId(item) = event.segment;
-        let trail = before.entry(event.principal).or_default();
-        if continues[index] {
-            if index >= cut {
-                let ranked = forecasts.remove(&event.principal).unwrap_or_else(|| peer.rank(trail));
-                let ranked: Vec<(u32, f32)> = ranked.into_iter().map(|item| (item, 0.0)).collect();
-                tally.count(&ranked, Some(item));
-            }
-            peer.learn(trail, item);
-        } else {
-            trail.clear();
-        }
-        trail.push(item);
-        if trail.len() > PEER_MEMORY {
-            trail.remove(0);
-        }
-        if index >= cut {
-            let began = Instant::now();
-            let ranked = peer.rank(trail);
-            tally.times_us.push(began.elapsed().as_secs_f32() * 1e6);
-            forecasts.insert(event.principal, ranked);
-        }
-    }
-    tally
-}
-
-fn main() -> Result<()> {
-    let arguments = arguments()?;
-    for name in &arguments.traces {
-        let trace = traces::read(name, &arguments.data)?;
-        let continues = continues(&trace);
-        let mut best = [0.0_f64; 2];
-        let mut told = Vec::new();
-        if arguments.peers {
-            let peers: [(&str, Box<dyn Peer>); 5] = [
-                ("Markov 1", Box::new(Markov::new(1))),
-                ("Markov 2", Box::new(Markov::new(2))),
-                ("Markov 3", Box::new(Markov::new(3))),
-                ("PPM 3", Box::new(Ppm::new(3))),
-                ("PPM 5", Box::new(Ppm::new(5))),
-            ];
-            for (peer_name, mut one) in peers {
-                let mut tally = peer(&trace, &arguments, &continues, one.as_mut());
-                let (hit1, hit3) = (tally.hit(1), tally.hit(3));
-                best = [best[0].max(hit1), best[1].max(hit3)];
-                let us = tally.time_us(0.5);
-                told.push(serde_json::json!({ "name": peer_name, "hit1": hit1, "hit3": hit3, "cpu_us_per_forecast": us }));
-                if !arguments.json {
-                    println!("  {peer_name:10} {hit1:.4} {hit3:.4} {us:.1} us");
-                }
-            }
-        }
-        let Ours { mut tally, rows, train_s } = ours(&trace, &arguments, &continues)?;
-        let (p50, p99) = (tally.time_us(0.5), tally.time_us(0.99));
-        let line = serde_json::json!({
-            "name": trace.name, "requests": trace.events.len(), "scored": tally.scored, "lessons": rows,
-            "hit1": tally.hit(1), "hit3": tally.hit(3), "covered": tally.covered as f64 / tally.scored.max(1) as f64,
-            "ece": tally.ece(), "brier": tally.brier(),
-            "forecast_us_p50": p50, "forecast_us_p99": p99, "train_s": train_s,
-            "hit1_minus_best_peer": tally.hit(1) - best[0], "hit3_minus_best_peer": tally.hit(3) - best[1],
-            "peers": told,
-        });
-        if arguments.json {
-            println!("{line}");
-        } else {
-            println!(
-                "{:12} {:6} scored, {:7} lessons: hit@1 {:.4} ({:+.4}) hit@3 {:.4} ({:+.4}) covered {:.3} ece {:.4} brier {:.4}, {:.2} us p50 {:.1} us p99, trained in {:.1} s",
-                trace.name,
-                tally.scored,
-                rows,
-                tally.hit(1),
-                tally.hit(1) - best[0],
-                tally.hit(3),
-                tally.hit(3) - best[1],
-                tally.covered as f64 / tally.scored.max(1) as f64,
-                tally.ece(),
-                tally.brier(),
-                p50,
-                p99,
-                train_s,
-            );
-        }
+    if arguments.json {
+        println!("{}", report.json()?);
+    } else {
+        rows.iter().for_each(|row| print!("{}", row.table()));
+        println!();
+        notes.iter().for_each(|note| println!("{note}"));
+        print!("{}", report.table());
     }
     Ok(())
+}
+
+fn lists(rows: &[Row], notes: &[String]) -> Result<Vec<(&'static str, Vec<Value>)>> {
+    let rows = rows.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
+    Ok(vec![("traces", rows), ("notes", notes.iter().map(|note| json!(note)).collect())])
+}
+
+/// What came of the traces so far.
+#[derive(Default)]
+struct Outcome {
+    rows: Vec<Row>,
+    /// How things were measured, in words.
+    notes: Vec<String>,
+    failures: Vec<String>,
+    scored: u64,
+}
+
+impl Outcome {
+    fn add(&mut self, sessions: &Sessions, python: Option<&Python>, progress: &mut Progress) -> Result<()> {
+        let name = sessions.trace.name;
+        let (events, scored) = (sessions.trace.events.len(), sessions.scored());
+        self.notes.push(format!("{name}: {events} requests, {scored} of the future scored"));
+        self.scored += scored as u64;
+        let ours = score::ours(sessions).with_context(|| format!("the trace {name}"))?;
+        let mut told = Vec::new();
+        for (peer, mut model) in peers::all() {
+            progress.round(peer);
+            told.push(PeerRow::of(peer, &score::peer(sessions, model.as_mut())));
+        }
+        match python {
+            Some(python) => {
+                let events = python.give(sessions)?;
+                for (peer, model) in MODELS {
+                    progress.stage(&format!("{name}: {peer}"));
+                    told.push(self.neural(peer, model, python, sessions, &events));
+                }
+            }
+            None => told.extend(MODELS.map(|(peer, _)| PeerRow::absent(peer))),
+        }
+        self.rows.push(Row::new(name, &ours, told));
+        Ok(())
+    }
+
+    /// A network that fails takes no other figure with it.
+    fn neural(
+        &mut self,
+        peer: &'static str,
+        model: &str,
+        python: &Python,
+        sessions: &Sessions,
+        events: &Path,
+    ) -> PeerRow {
+        let name = sessions.trace.name;
+        match python.score(model, sessions, events) {
+            Ok(told) => {
+                self.notes.push(format!("{name}: {peer}: {}", told.chosen()));
+                PeerRow {
+                    name: peer,
+                    hit1: Some(told.hit1),
+                    hit3: Some(told.hit3),
+                    cpu_us_per_forecast: Some(told.cpu_us_per_forecast),
+                    train_s: Some(told.train_s),
+                }
+            }
+            Err(error) => {
+                self.failures.push(format!("{name}: {peer}: {error:#}"));
+                PeerRow::absent(peer)
+            }
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! Sequence predictors of the literature, to compare with. In: items of sessions. Out: ranked items. All are kept up to
-//! date while they are scored, as weft's own counts are.
+//! date while they are scored, as weft's own counts are. Refused: nothing.
 
 use std::collections::HashMap;
 
 /// What is compared.
-pub trait Peer {
+pub(super) trait Peer {
     /// Learns that `item` came after `before` (newest last).
     fn learn(&mut self, before: &[u32], item: u32);
     /// The three likeliest after `before`.
@@ -36,14 +36,14 @@ impl Table {
 }
 
 /// A Markov chain of some order that backs off to shorter sequences for what the longer one has not seen.
-pub struct Markov {
+pub(super) struct Markov {
     order: usize,
     table: Table,
 }
 
 impl Markov {
     /// A chain of this order.
-    pub fn new(order: usize) -> Self {
+    pub(super) fn new(order: usize) -> Self {
         Self { order, table: Table::default() }
     }
 }
@@ -73,14 +73,14 @@ impl Peer for Markov {
 }
 
 /// Prediction by partial matching, method C with exclusion.
-pub struct Ppm {
+pub(super) struct Ppm {
     order: usize,
     table: Table,
 }
 
 impl Ppm {
     /// With sequences up to this length.
-    pub fn new(order: usize) -> Self {
+    pub(super) fn new(order: usize) -> Self {
         Self { order, table: Table::default() }
     }
 }
@@ -115,5 +115,51 @@ impl Peer for Ppm {
         }
         chances.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         chances.into_iter().take(3).map(|(item, _)| item).collect()
+    }
+}
+
+/// All of them, with their names.
+pub(super) fn all() -> [(&'static str, Box<dyn Peer>); 5] {
+    [
+        ("Markov 1", Box::new(Markov::new(1))),
+        ("Markov 2", Box::new(Markov::new(2))),
+        ("Markov 3", Box::new(Markov::new(3))),
+        ("PPM 3", Box::new(Ppm::new(3))),
+        ("PPM 5", Box::new(Ppm::new(5))),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taught(mut peer: impl Peer, items: &[u32]) -> impl Peer {
+        (1..items.len()).for_each(|at| peer.learn(&items[..at], items[at]));
+        peer
+    }
+
+    const ITEMS: [u32; 12] = [1, 2, 3, 9, 2, 4, 1, 2, 3, 9, 2, 4];
+
+    #[test]
+    fn a_chain_of_order_two_tells_apart_what_one_of_order_one_cannot() {
+        let two = taught(Markov::new(2), &ITEMS);
+        assert_eq!((two.rank(&[1, 2])[0], two.rank(&[9, 2])[0]), (3, 4));
+        let one = taught(Markov::new(1), &ITEMS);
+        assert_eq!(one.rank(&[1, 2]), one.rank(&[9, 2]));
+    }
+
+    #[test]
+    fn a_chain_fills_up_from_shorter_sequences_without_telling_twice() {
+        let ranked = taught(Markov::new(2), &ITEMS).rank(&[1, 2]);
+        assert_eq!(ranked, [3, 4, 2]);
+        assert_eq!(taught(Markov::new(2), &ITEMS).rank(&[77]).len(), 3);
+    }
+
+    #[test]
+    fn partial_matching_prefers_the_longest_sequence_and_escapes_from_the_unknown() {
+        let ppm = taught(Ppm::new(3), &ITEMS);
+        assert_eq!((ppm.rank(&[3, 9, 2])[0], ppm.rank(&[4, 1, 2])[0]), (4, 3));
+        assert_eq!(ppm.rank(&[77])[0], 2);
+        assert!(Ppm::new(3).rank(&[1]).is_empty());
     }
 }

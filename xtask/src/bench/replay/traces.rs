@@ -1,12 +1,10 @@
 //! Traces in a folder. In: the folder. Out: tables of counts by name. Known are counts per minute
 //! (`NAME_invocations.csv` with `NAME_durations.csv` and `NAME_memory.csv`) and counts per second
 //! (`NAME_persecond.csv` with `NAME_metas.jsonl`), packed with zstd (`.zst`) or plain.
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use ruzstd::decoding::StreamingDecoder;
 use weft_models::trace::{Counts, Limits, MinuteCounts, SecondCounts, TraceError};
 
 /// Every trace of the folder, by name.
@@ -51,14 +49,7 @@ fn file<T>(
     name: &str,
     read: impl FnOnce(Box<dyn BufRead>) -> Result<T, TraceError>,
 ) -> Result<T> {
-    let packed = folder.join(format!("{name}.zst"));
-    let path = if packed.is_file() { &packed } else { &folder.join(name) };
+    let path = folder.join(name);
     let told = || path.display().to_string();
-    let plain = BufReader::new(File::open(path).with_context(told)?);
-    let reader: Box<dyn BufRead> = if path == &packed {
-        Box::new(BufReader::new(StreamingDecoder::new(plain).with_context(told)?))
-    } else {
-        Box::new(plain)
-    };
-    read(reader).with_context(told)
+    read(crate::data::open(&path).with_context(told)?).with_context(told)
 }
