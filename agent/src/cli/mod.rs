@@ -4,6 +4,7 @@
 mod client;
 mod code;
 mod deploy;
+mod replay;
 mod show;
 mod table;
 
@@ -103,6 +104,8 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Output,
     },
+    /// Try policies on a trace of calls, on a virtual clock
+    Replay(Box<replay::Replay>),
     /// Look at source as weft does
     Code {
         #[command(subcommand)]
@@ -132,6 +135,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Agent { config } => agent(&config),
         Command::Probe { output } => show::probe(output),
+        Command::Replay(arguments) => replay::replay(*arguments),
         Command::Code { command } => code::run(&command),
         Command::Config { command: ConfigCommand::Check { path } } => {
             let config = Config::load(&path)?;
