@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod intake;
 pub mod learn;
 pub mod predict;
+pub mod replay;
 pub mod weave;
 
 pub mod kernel;

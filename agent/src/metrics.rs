@@ -26,7 +26,10 @@ pub const ALL: &[(&str, &str)] = &[
     ("weft_forecasts_total", "Forecasts made"),
     ("weft_forecast_seconds", "Time to take in an event and to look for what follows it"),
     ("weft_models_total", "Models trained, by what became of them: accepted, refused, failed"),
-    ("weft_model_rows", "Lessons that the model in charge was trained on; 0 without a model"),
+    (
+        "weft_model_rows",
+        "Lessons of this node that the model in charge was trained on; 0 for the shipped one",
+    ),
     (
         "weft_forecast_accuracy",
         "Forecasts of the recent past by measure: hit_at_1, hit_at_3, precision, recall, brier, calibration_error",

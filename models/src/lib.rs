@@ -43,6 +43,8 @@ pub mod policy;
 
 pub mod contest;
 
+pub mod seed;
+
 pub use artifact::ArtifactError;
 pub use evaluate::{
     Accuracy, AccuracyLimits, Drift, Scorecard, SegmentScore, Verdict, Weather, better, score,

@@ -5,8 +5,10 @@ mod client;
 mod code;
 mod deploy;
 mod model;
+mod replay;
 mod show;
 mod table;
+mod train;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -112,6 +114,10 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Output,
     },
+    /// Try policies on a trace of calls, on a virtual clock
+    Replay(Box<replay::Replay>),
+    /// Make the shipped model again from the traces
+    Train(train::Train),
     /// Look at source as weft does
     Code {
         #[command(subcommand)]
@@ -141,6 +147,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Agent { config } => agent(&config),
         Command::Probe { output } => show::probe(output),
+        Command::Replay(arguments) => replay::replay(*arguments),
         Command::Code { command } => code::run(&command),
         Command::Config { command: ConfigCommand::Check { path } } => {
             let config = Config::load(&path)?;
@@ -149,6 +156,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Status { call } => block_on(client::status(&call)),
         Command::Graphs { call } => block_on(client::graphs(&call)),
         Command::Forecasts { call, accuracy: true, .. } => block_on(client::accuracy(&call)),
+        Command::Train(arguments) => train::train(&arguments),
         Command::Model { command } => block_on(model::run(&command)),
         Command::Forecasts { call, explain, .. } => block_on(client::forecasts(&call, explain)),
         Command::Profile { segment, call } => block_on(client::profile(&call, segment.unwrap_or_default())),

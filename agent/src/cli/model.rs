@@ -61,21 +61,20 @@ fn stored(folder: &Path, roll_back: bool) -> anyhow::Result<ModelsReply> {
 }
 
 fn table(reply: &ModelsReply) -> String {
-    let Some(current) = &reply.current else {
-        return "no model: this node has not learned enough for one yet\n".into();
-    };
-    let mut table =
-        Table::new(&["model", ">lessons", ">came", ">trees", ">leaves", ">depth", ">squared error"]);
-    table.row(row("in charge", current));
-    if let Some(before) = &reply.before {
-        table.row(row("before", before));
+    let head = ["model", "from", ">lessons", ">came", ">trees", ">leaves", ">depth", ">squared error"];
+    let mut table = Table::new(&head);
+    for (place, card) in [("in charge", &reply.current), ("before", &reply.before)] {
+        if let Some(card) = card {
+            table.row(row(place, card));
+        }
     }
     table.text()
 }
 
-fn row(place: &str, card: &ModelCard) -> [String; 7] {
+fn row(place: &str, card: &ModelCard) -> [String; 8] {
     let [rows, positives, trees, leaves, depth] =
         [card.rows, card.positives, card.trees, card.leaves, card.depth].map(|count| count.to_string());
+    let from = if card.shipped { "shipped with weft" } else { "learned here" };
     let brier = card.brier.map_or_else(String::new, |brier| format!("{brier:.4}"));
-    [place.to_owned(), rows, positives, trees, leaves, depth, brier]
+    [place.to_owned(), from.to_owned(), rows, positives, trees, leaves, depth, brier]
 }

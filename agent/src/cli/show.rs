@@ -11,7 +11,7 @@ use crate::runtime::qemu::probe::Offer;
 pub(super) fn status(reply: &v1::StatusReply) -> String {
     let word = |yes: bool, one: &'static str, other: &'static str| if yes { one } else { other };
     let model = match reply.model_rows {
-        0 => "none yet".to_owned(),
+        0 => "shipped with weft".to_owned(),
         rows => format!("trained on {rows} lessons"),
     };
     let mut text = format!(

@@ -1,9 +1,9 @@
 //! How well forecasts do, and which model makes them, in words of the interface.
 
-use weft_models::{Card, Scorecard, SegmentScore};
+use weft_models::{Scorecard, SegmentScore};
 
 use super::v1;
-use crate::learn::succession::Models;
+use crate::learn::succession::{About, Models};
 use crate::learn::trainer::View;
 use crate::predict::Identities;
 
@@ -56,10 +56,10 @@ fn of_segment(score: &SegmentScore) -> v1::Score {
 
 /// The cards of both models.
 pub(crate) fn models(models: &Models) -> v1::ModelsReply {
-    v1::ModelsReply { current: models.current.as_ref().map(card), before: models.before.as_ref().map(card) }
+    v1::ModelsReply { current: Some(card(&models.current)), before: models.before.as_ref().map(card) }
 }
 
-fn card(card: &Card) -> v1::ModelCard {
+fn card(About { shipped, card }: &About) -> v1::ModelCard {
     v1::ModelCard {
         rows: card.rows as u64,
         positives: card.positives as u64,
@@ -67,5 +67,6 @@ fn card(card: &Card) -> v1::ModelCard {
         leaves: card.leaves as u64,
         depth: card.depth as u64,
         brier: card.score.map(f64::from),
+        shipped: *shipped,
     }
 }

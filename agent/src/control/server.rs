@@ -183,7 +183,7 @@ impl v1::weft_server::Weft for Control {
             uptime_ms: self.began.elapsed().as_millis() as u64,
             weaving: self.config.agent.weave,
             containerd: self.containerd.load(Ordering::Relaxed),
-            model_rows: predict.model_rows.unwrap_or(0) as u64,
+            model_rows: predict.own_rows as u64,
             silence: predict.silence.unwrap_or_default().into(),
             contexts: predict.contexts as u64,
             principals: predict.principals as u64,
@@ -238,7 +238,7 @@ impl v1::weft_server::Weft for Control {
         Ok(Response::new(v1::ForecastsReply {
             forecasts: forecasts.collect(),
             silence: predict.silence.unwrap_or_default().into(),
-            model_rows: predict.model_rows.unwrap_or(0) as u64,
+            model_rows: predict.own_rows as u64,
             explanation: explanation.into_iter().take(EXPLAINED_MAX).collect(),
         }))
     }

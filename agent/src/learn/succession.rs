@@ -1,32 +1,65 @@
 //! Which model is in charge. In: a model that did better, or the wish to go back. Out: the model in charge, for whoever
-//! forecasts, and what it and the one before it are like. Both outlive the agent. One step leads back; a model that was
-//! gone back from is not kept.
+//! forecasts, and what it and the one before it are like. What a node learned outlives the agent; what it begins with is
+//! the shipped model. One step leads back, from there to the shipped one; a model that was gone back from is not kept.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use weft_models::{Card, Model};
+use weft_models::{Card, Model, seed};
 
 use super::store::{Item, Store, StoreError};
 use crate::metrics;
 
-/// The model in charge, if there is one.
-pub type Current = Option<Arc<Model>>;
+/// The model that forecasts.
+#[derive(Debug)]
+pub struct InCharge {
+    /// The model.
+    pub model: Model,
+    /// Whether it is the shipped one: then nothing of it is from this node.
+    pub shipped: bool,
+}
+
+impl InCharge {
+    fn shipped() -> Self {
+        Self { model: seed::forecast(), shipped: true }
+    }
+
+    fn learned(model: Model) -> Self {
+        Self { model, shipped: false }
+    }
+
+    /// Lessons of this node that it was trained on.
+    pub fn own_rows(&self) -> usize {
+        if self.shipped { 0 } else { self.model.card().rows }
+    }
+}
+
+/// The model in charge, as it is handed out.
+pub type Current = Arc<InCharge>;
+
+/// What a model is like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// Whether it is the shipped one.
+    pub shipped: bool,
+    /// What it was trained on.
+    pub card: Card,
+}
 
 /// What the models of a node are like.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Models {
     /// The one in charge.
-    pub current: Option<Card>,
-    /// The one that it took over from.
-    pub before: Option<Card>,
+    pub current: About,
+    /// The one that a rollback puts in charge; none where the shipped one is.
+    pub before: Option<About>,
 }
 
 /// Why there is no way back, or none that could be gone.
 #[derive(Debug, thiserror::Error)]
 pub enum RollbackError {
     /// No earlier model.
-    #[error("no earlier model is kept: the one in charge is the first, or this node went back to it already")]
+    #[error("the shipped model is in charge, there is none before it")]
     NothingBefore,
     /// What is kept cannot be read or written.
     #[error(transparent)]
@@ -44,14 +77,15 @@ pub struct Succession {
 }
 
 impl Succession {
-    /// Goes on with what is stored. A stored model that cannot be read is left out with a warning: the node learns anew.
+    /// Goes on with what is stored; with the shipped model where nothing is, or where it cannot be read, which is said.
     pub fn new(store: Arc<Store>) -> (Self, watch::Receiver<Current>) {
         let stored = read(&store, Item::Model).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the stored model cannot be read; the node learns anew");
+            tracing::warn!(%error, "the stored model cannot be read; the node begins with the shipped one");
             None
         });
-        metrics::model_rows(stored.as_ref().map_or(0, |model| model.card().rows));
-        let (current, receiver) = watch::channel(stored.map(Arc::new));
+        let model = stored.map_or_else(InCharge::shipped, InCharge::learned);
+        metrics::model_rows(model.own_rows());
+        let (current, receiver) = watch::channel(Arc::new(model));
         (Self { current, store }, receiver)
     }
 
@@ -65,12 +99,14 @@ impl Succession {
     /// # Errors
     /// When the store cannot be read. An earlier model that is damaged counts as none.
     pub fn look(&self) -> Result<Models, StoreError> {
-        let before = match read(&self.store, Item::ModelBefore) {
-            Ok(before) => before.map(|model| model.card().clone()),
+        let about = |one: &InCharge| About { shipped: one.shipped, card: one.model.card().clone() };
+        let current = self.current();
+        let before = match self.before() {
+            Ok(before) => Some(about(&before)),
             Err(RollbackError::Store(error)) => return Err(error),
             Err(_) => None,
         };
-        Ok(Models { current: self.current().map(|model| model.card().clone()), before })
+        Ok(Models { current: about(&current), before })
     }
 
     /// Puts a model in charge. It is in charge also where it cannot be stored, which is said.
@@ -78,7 +114,7 @@ impl Succession {
         if let Err(error) = self.store_as_successor(&model) {
             tracing::warn!(error, "the model is in charge but could not be stored");
         }
-        self.take_over(Some(model));
+        self.take_over(InCharge::learned(model));
     }
 
     /// Puts the model before the one in charge back in charge.
@@ -86,24 +122,33 @@ impl Succession {
     /// # Errors
     /// [`RollbackError`]; then nothing has changed.
     pub fn roll_back(&self) -> Result<Models, RollbackError> {
-        let before = read(&self.store, Item::ModelBefore)?.ok_or(RollbackError::NothingBefore)?;
-        let bytes = before.to_bytes()?;
-        self.store.write_all(&[(Item::Model, Some(&bytes)), (Item::ModelBefore, None)])?;
-        self.take_over(Some(before));
+        let before = self.before()?;
+        let bytes = if before.shipped { None } else { Some(before.model.to_bytes()?) };
+        self.store.write_all(&[(Item::Model, bytes.as_deref()), (Item::ModelBefore, None)])?;
+        self.take_over(before);
         Ok(self.look()?)
+    }
+
+    fn before(&self) -> Result<InCharge, RollbackError> {
+        if self.current().shipped {
+            return Err(RollbackError::NothingBefore);
+        }
+        let before = read(&self.store, Item::ModelBefore)?;
+        Ok(before.map_or_else(InCharge::shipped, InCharge::learned))
     }
 
     fn store_as_successor(&self, model: &Model) -> Result<(), String> {
         let bytes = model.to_bytes().map_err(|error| error.to_string())?;
-        let before = self.current().map(|model| model.to_bytes()).transpose();
+        let current = self.current();
+        let before = (!current.shipped).then(|| current.model.to_bytes()).transpose();
         let before = before.map_err(|error| error.to_string())?;
         let items = [(Item::Model, Some(&bytes[..])), (Item::ModelBefore, before.as_deref())];
         self.store.write_all(&items).map_err(|error| error.to_string())
     }
 
-    fn take_over(&self, model: Option<Model>) {
-        metrics::model_rows(model.as_ref().map_or(0, |model| model.card().rows));
-        self.current.send_replace(model.map(Arc::new));
+    fn take_over(&self, model: InCharge) {
+        metrics::model_rows(model.own_rows());
+        self.current.send_replace(Arc::new(model));
     }
 }
 
@@ -132,29 +177,34 @@ mod tests {
         Model::train(&lessons, Options::default(), seed).unwrap()
     }
 
-    fn seeds(models: &Models) -> [Option<u64>; 2] {
-        [&models.current, &models.before].map(|card| card.as_ref().map(|card| card.seed))
+    /// Seeds of the models; `None` for the shipped one.
+    fn seeds(models: &Models) -> (Option<u64>, Option<Option<u64>>) {
+        let seed = |about: &About| (!about.shipped).then_some(about.card.seed);
+        (seed(&models.current), models.before.as_ref().map(seed))
     }
 
     #[test]
-    fn one_step_leads_back_to_the_model_before_also_after_a_restart_and_a_second_one_is_refused() {
+    fn steps_lead_back_to_the_model_before_and_to_the_shipped_one_also_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let open = || Succession::new(Arc::new(Store::open(folder.path()).unwrap())).0;
         let models = open();
         assert!(matches!(models.roll_back(), Err(RollbackError::NothingBefore)));
         models.accept(model(1));
-        assert!(matches!(models.roll_back(), Err(RollbackError::NothingBefore)));
+        assert_eq!(seeds(&models.look().unwrap()), (Some(1), Some(None)));
         models.accept(model(2));
         models.accept(model(3));
-        assert_eq!(seeds(&models.look().unwrap()), [Some(3), Some(2)]);
+        assert_eq!(seeds(&models.look().unwrap()), (Some(3), Some(Some(2))));
         drop(models);
         let models = open();
         let receiver = models.current.subscribe();
-        assert_eq!(seeds(&models.roll_back().unwrap()), [Some(2), None]);
-        assert_eq!(receiver.borrow().as_ref().unwrap().card().seed, 2);
-        assert!(matches!(models.roll_back(), Err(RollbackError::NothingBefore)));
+        assert_eq!(seeds(&models.roll_back().unwrap()), (Some(2), Some(None)));
+        assert_eq!(receiver.borrow().model.card().seed, 2);
         drop((models, receiver));
-        assert_eq!(seeds(&open().look().unwrap()), [Some(2), None]);
+        let models = open();
+        assert_eq!(seeds(&models.roll_back().unwrap()), (None, None));
+        assert!(matches!(models.roll_back(), Err(RollbackError::NothingBefore)));
+        drop(models);
+        assert_eq!(seeds(&open().look().unwrap()), (None, None));
     }
 
     #[test]
@@ -165,8 +215,8 @@ mod tests {
         models.accept(model(1));
         store.write(Item::ModelBefore, b"damaged").unwrap();
         assert!(matches!(models.roll_back(), Err(RollbackError::Unreadable(_))));
-        assert_eq!(seeds(&models.look().unwrap()), [Some(1), None]);
-        assert_eq!(receiver.borrow().as_ref().unwrap().card().seed, 1);
+        assert_eq!(seeds(&models.look().unwrap()), (Some(1), None));
+        assert_eq!(receiver.borrow().model.card().seed, 1);
     }
 
     #[test]
@@ -174,6 +224,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         store.write(Item::Model, b"damaged").unwrap();
-        assert!(Succession::new(store).1.borrow().is_none());
+        assert!(Succession::new(store).1.borrow().shipped);
     }
 }

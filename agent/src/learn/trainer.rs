@@ -1,6 +1,6 @@
 //! Trains in the background, and keeps account of how well forecasts do. In: lessons. Out: the model in charge, replaced
 //! only by one that did better on lessons that neither was trained on, or by the one before it on request; scores of the
-//! recent past. A node without history has no model, and says so.
+//! recent past. A node without history has the shipped model.
 //!
 //! Bounded: the last [`LESSONS_MAX`] lessons; older ones are forgotten first.
 
@@ -147,7 +147,7 @@ impl Trainer {
             self.fresh = 0;
             let lessons: Vec<Lesson> = self.lessons.iter().cloned().collect();
             let incumbent = self.models.current();
-            let train = move || successor(&lessons, incumbent.as_deref());
+            let train = move || successor(&lessons, &incumbent.model);
             self.training = Some(tokio::task::spawn_blocking(train));
         }
     }
@@ -165,8 +165,7 @@ impl Trainer {
     }
 
     fn keep(&mut self, batch: Vec<Lesson>) {
-        let model = self.models.current();
-        let weather = model.map_or(Weather::Steady, |model| self.accuracy.note(&model, &batch));
+        let weather = self.accuracy.note(&self.models.current().model, &batch);
         self.fresh += batch.len();
         self.lessons.extend(batch);
         if let Weather::Changed { forecasts } = weather {
@@ -219,7 +218,7 @@ async fn end_of(training: &mut Option<Training>) -> Result<Option<Model>, JoinEr
 }
 
 /// A model that may take over.
-fn successor(lessons: &[Lesson], incumbent: Option<&Model>) -> Option<Model> {
+fn successor(lessons: &[Lesson], incumbent: &Model) -> Option<Model> {
     // Lessons of one moment stay together: a forecast is judged as a whole.
     let cut = lessons.len() - lessons.len() / HELD_OUT;
     let moment = lessons.get(cut)?.moment;
@@ -233,7 +232,7 @@ fn successor(lessons: &[Lesson], incumbent: Option<&Model>) -> Option<Model> {
         }
     };
     let brier = score(&candidate, held_out, AccuracyLimits::default().bar).brier();
-    let better = matches!(better(incumbent, &candidate, held_out), Verdict::Replace { .. });
+    let better = matches!(better(Some(incumbent), &candidate, held_out), Verdict::Replace { .. });
     better.then(|| candidate.with_score(brier as f32))
 }
 
@@ -242,8 +241,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_without_lessons_gets_no_model() {
-        assert!(successor(&[], None).is_none());
+    fn a_node_without_lessons_gets_no_model_of_its_own() {
+        assert!(successor(&[], &weft_models::seed::forecast()).is_none());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Predict: from a request to what follows it. In: events of capture. Out: forecasts for the weaver, lessons for the
-//! trainer. Without a model it forecasts nothing, and says so.
+//! trainer. Where it forecasts nothing it says why.
 //!
 //! Queue: [`EVENTS_MAX`] events; capture drops and counts what does not fit.
 
@@ -49,8 +49,8 @@ pub enum Message {
 /// The state of the forecasts.
 #[derive(Debug, Clone, Default)]
 pub struct View {
-    /// Lessons that the model in charge was trained on; `None` without a model.
-    pub model_rows: Option<usize>,
+    /// Lessons of this node that the model in charge was trained on.
+    pub own_rows: usize,
     /// Contexts that are known.
     pub contexts: usize,
     /// Principals whose habits are known.
@@ -189,7 +189,7 @@ impl Predict {
     fn forecast(&mut self, trigger: Trigger, segment: usize) {
         let model = self.model.borrow().clone();
         let forecaster =
-            Forecaster { history: &self.history, model: model.as_deref(), reach: Reach::default() };
+            Forecaster { history: &self.history, model: Some(&model.model), reach: Reach::default() };
         let forecast = forecaster.forecast(trigger);
         self.silence = forecast.silence;
         let asker = |principal| match principal {
@@ -210,10 +210,14 @@ impl Predict {
         if path.is_empty() {
             return;
         }
-        if let (Some(model), Some(principal)) = (&model, trigger.principal) {
+        if let Some(principal) = trigger.principal {
             let candidates = self.history.candidates(principal, trigger.at_ms);
-            self.explanation =
-                model.explain(&candidates).iter().map(|explanation| self.in_words(explanation)).collect();
+            self.explanation = model
+                .model
+                .explain(&candidates)
+                .iter()
+                .map(|explanation| self.in_words(explanation))
+                .collect();
         }
         let forecast = Forecast { id: self.next, trigger: segment, at_ms: trigger.at_ms, path };
         self.next += 1;
@@ -262,7 +266,7 @@ impl Predict {
 
     fn view(&self) -> View {
         View {
-            model_rows: self.model.borrow().as_ref().map(|model| model.card().rows),
+            own_rows: self.model.borrow().own_rows(),
             contexts: self.history.context_count(),
             principals: self.history.principal_count(),
             silence: self.silence.map(|silence| match silence {

@@ -8,11 +8,14 @@
 //! first.
 
 mod compare;
+mod curves;
+pub mod picture;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use compare::{Comparison, Point, compare};
+pub use curves::{Entrant, Row, Trial, grown_until, mark_front, scored_from_us};
 
 use crate::policy::{Foresight, Rule};
 use crate::replay::{
@@ -32,7 +35,7 @@ const ORACLE_LEAD_US: u64 = SECOND_US;
 #[non_exhaustive]
 pub enum ContestError {
     /// The past teaches nothing.
-    #[error("nothing can be learned from the first half of the trace; take a longer one")]
+    #[error("nothing can be learned from the first part of the trace; take a longer one")]
     Grow(#[from] GrowError),
     /// The trace cannot be replayed.
     #[error("the trace cannot be replayed")]
@@ -177,12 +180,7 @@ fn half_us(counts: &Counts) -> u64 {
 }
 
 fn taught(counts: &Counts, expansion: Expansion, until_us: u64) -> Tutor {
-    let mut tutor = Tutor::new(LESSONS_MAX, counts.apps().len());
-    for call in counts.expand(expansion).take_while(|call| call.at_us < until_us) {
-        tutor.called(call.app, counts.apps()[call.app as usize].trigger, call.at_us);
-    }
-    tutor.finish(until_us);
-    tutor
+    curves::taught(counts.apps(), counts.expand(expansion), until_us)
 }
 
 fn curves(ring: &mut Ring, sweep: &Sweep, model: &TimingModel) -> Result<Vec<Point>, ReplayError> {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::counts::{Cell, Function};
 use super::lines::{Header, Lines, amount};
-use super::{App, Counts, Fault, Limits, Names, SECOND_US, TraceError};
+use super::{App, Assumed, Counts, Fault, Limits, Names, SECOND_US, TraceError};
 
 const SECOND_MAX: f64 = u32::MAX as f64;
 const COUNT_MAX: f64 = 1_048_576.0;
@@ -31,13 +31,19 @@ struct SecondRow {
 #[derive(Debug, Default)]
 pub struct SecondCounts {
     limits: Limits,
+    assumed: Assumed,
     functions: FxHashMap<String, SecondRow>,
 }
 
 impl SecondCounts {
     /// A reader of both.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, functions: FxHashMap::default() }
+        Self { limits, ..Self::default() }
+    }
+
+    /// What holds for functions that are not told of.
+    pub fn assuming(self, assumed: Assumed) -> Self {
+        Self { assumed, ..self }
     }
 
     /// Reads the functions: one object with `key`, `memoryInMb` and `initDurationInMs` a line.
@@ -86,7 +92,7 @@ impl SecondCounts {
                 let (app, new) = names.number(&row[key_at], self.limits.names_max)?;
                 if new {
                     apps.push(self.app(&row[key_at]));
-                    functions.push(Function { app, duration_us: 0 });
+                    functions.push(Function { app, duration_us: self.assumed.duration_us });
                 }
                 if cells.len() >= self.limits.cells_max {
                     return Err(Fault::TooMany { what: "counts", max: self.limits.cells_max as u64 });
@@ -112,7 +118,7 @@ impl SecondCounts {
                 start_us: row.init_duration_in_ms * 1_000,
                 ..plain
             },
-            None => plain,
+            None => App { memory_kib: self.assumed.memory_kib.unwrap_or(plain.memory_kib), ..plain },
         }
     }
 }

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::counts::{Cell, Function};
 use super::lines::{Header, Lines, amount, columns};
-use super::{App, Counts, Fault, Limits, MINUTE_US, Names, TraceError, Trigger};
+use super::{App, Assumed, Counts, Fault, Limits, MINUTE_US, Names, TraceError, Trigger};
 
 /// Longest duration that is believed, in ms: a month.
 const DURATION_MS_MAX: f64 = 31.0 * 86_400_000.0;
@@ -26,6 +26,7 @@ const MEMORY_DEFAULT_KIB: u64 = 128 << 10;
 #[derive(Debug, Default)]
 pub struct MinuteCounts {
     limits: Limits,
+    assumed: Assumed,
     durations_us: FxHashMap<Box<str>, u64>,
     memory_kib: FxHashMap<Box<str>, u64>,
 }
@@ -34,6 +35,11 @@ impl MinuteCounts {
     /// A reader of three tables.
     pub fn new(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// What holds for functions and applications that the tables do not tell of.
+    pub fn assuming(self, assumed: Assumed) -> Self {
+        Self { assumed, ..self }
     }
 
     /// Reads the table of durations (`HashOwner, HashApp, HashFunction, Average` in ms, more columns are left alone).
@@ -80,7 +86,11 @@ impl MinuteCounts {
         Counts::new(apps, functions, cells, MINUTE_US, &self.limits).map_err(|fault| fault.at(lines.number()))
     }
 
-    fn median_kib(&self) -> u64 {
+    /// Memory of an application that is not told of.
+    fn untold_kib(&self) -> u64 {
+        if let Some(memory_kib) = self.assumed.memory_kib {
+            return memory_kib;
+        }
         let mut known: Vec<u64> = self.memory_kib.values().copied().collect();
         let middle = known.len() / 2;
         if known.is_empty() { MEMORY_DEFAULT_KIB } else { *known.select_nth_unstable(middle).1 }
@@ -148,12 +158,15 @@ impl Building<'_> {
         let (number, new) = self.names.number(&key, limits.names_max)?;
         if new {
             let memory = self.source.memory_kib.get(key.as_str()).copied();
-            let memory_kib = memory.unwrap_or_else(|| self.source.median_kib()).max(1);
+            let memory_kib = memory.unwrap_or_else(|| self.source.untold_kib()).max(1);
             self.apps.push(App { memory_kib, trigger: Trigger::of(&trigger), ..App::named(&key) });
         }
         let duration = self.source.durations_us.get(format!("{key}/{function}").as_str());
         let function = self.functions.len() as u32;
-        self.functions.push(Function { app: number, duration_us: duration.copied().unwrap_or(0) });
+        self.functions.push(Function {
+            app: number,
+            duration_us: duration.copied().unwrap_or(self.source.assumed.duration_us),
+        });
         let expected = minutes.len() + 4;
         for (index, unit) in minutes.iter().enumerate() {
             let text = row.next().ok_or(Fault::CutOff { found: index + 4, expected })?;

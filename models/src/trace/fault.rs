@@ -96,6 +96,17 @@ pub enum Fault {
         /// How many are allowed.
         max: u64,
     },
+    /// Nobody is called.
+    #[error("the trace holds no call; name a file that holds some")]
+    NoCalls,
+    /// Not a line of a recording.
+    #[error(
+        "not a line of a recording by `weft record`: {cause}; correct or remove the line, or record anew"
+    )]
+    NotARecord {
+        /// Why.
+        cause: String,
+    },
     /// Not a line of an access log.
     #[error(
         "not a line of the common or combined log format: {part} cannot be read; correct or remove the line"

@@ -66,6 +66,24 @@ impl<R: BufRead> Iterator for AccessLog<R> {
     }
 }
 
+/// Whether a line is one of an access log.
+pub(super) fn fits(line: &str) -> bool {
+    access(line).is_ok()
+}
+
+/// The application that a path belongs to: its first `depth` parts, numbers in them being any number.
+pub(super) fn place(path: &str, depth: usize) -> String {
+    // A proxy is asked for whole addresses.
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+    let mut place = String::new();
+    for part in path.split('/').filter(|part| !part.is_empty()).take(depth) {
+        let number = part.bytes().all(|byte| byte.is_ascii_digit());
+        place.push('/');
+        place.push_str(if number { "*" } else { part });
+    }
+    if place.is_empty() { "/".to_owned() } else { place }
+}
+
 /// Reads a line; the error names the part that cannot be read.
 fn access(line: &str) -> Result<Access, &'static str> {
     let (who, rest) = line.split_once(" [").ok_or("the time in brackets")?;
@@ -139,6 +157,21 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_application_is_the_beginning_of_a_path() {
+        for (path, depth, expected) in [
+            ("/", 1, "/"),
+            ("/cart/7/items", 1, "/cart"),
+            ("/cart/7/items", 2, "/cart/*"),
+            ("//cart/", 3, "/cart"),
+            ("*", 1, "/*"),
+            ("http://shop/cart/7", 1, "/cart"),
+            ("/cart", 0, "/"),
+        ] {
+            assert_eq!(place(path, depth), expected, "{path}");
+        }
+    }
 
     #[test]
     fn times_are_counted_from_1970_in_utc() {

@@ -88,12 +88,15 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn read<R: BufRead>(lines: &mut Lines<R>) -> Result<Self, TraceError> {
         match lines.next_line()? {
-            Some((_, line)) => {
-                let line = line.trim_start_matches('\u{feff}');
-                Ok(Self { names: columns(line).map(|name| name.trim().to_owned()).collect() })
-            }
+            Some((_, line)) => Ok(Self::of(line)),
             None => Err(Fault::Empty.at(1)),
         }
+    }
+
+    /// The header that this line is.
+    pub(super) fn of(line: &str) -> Self {
+        let line = line.trim_start_matches('\u{feff}');
+        Self { names: columns(line).map(|name| name.trim().to_owned()).collect() }
     }
 
     pub(super) fn len(&self) -> usize {

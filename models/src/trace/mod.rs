@@ -12,7 +12,11 @@ mod fault;
 pub mod habits;
 mod http;
 mod lines;
+mod packed;
+mod recording;
+mod services;
 mod spans;
+mod whole;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -24,7 +28,10 @@ pub use counts::{Counts, Expanded, Expansion};
 pub use fault::{Fault, TraceError};
 pub use http::{Access, AccessLog};
 pub use lines::Ordered;
+pub use packed::Packed;
+pub use recording::{RECORDING_VERSION, Record, Recording, Request};
 pub use spans::{Span, Spans};
+pub use whole::{Assumed, Format, Reading, Trace};
 
 /// One microsecond is the unit of all times; a second has this many.
 pub const SECOND_US: u64 = 1_000_000;

@@ -86,6 +86,12 @@ impl<R: BufRead> Spans<R> {
         Ok(Self { lines, header, names, start, length, limits, ended: false })
     }
 
+    /// Whether services are told by their pods.
+    pub fn are_pods(&self) -> bool {
+        let name = &self.header.names()[self.names[3]];
+        ["PodName", "pod"].iter().any(|pod| name.eq_ignore_ascii_case(pod))
+    }
+
     /// The spans in the order of time.
     pub fn ordered(self) -> Ordered<Self, Span> {
         let limits = self.limits;
@@ -116,6 +122,11 @@ impl<R: BufRead> Spans<R> {
         };
         read().map(|span| Some((number, span))).map_err(|fault: Fault| fault.at(number))
     }
+}
+
+/// Whether a header is that of a table of spans.
+pub(super) fn fits(header: &Header) -> bool {
+    [TRACE, SPAN, PARENT, SERVICE, OPERATION, START].iter().all(|names| header.find(names).is_some())
 }
 
 /// Microseconds in a unit, by the name of its column.
