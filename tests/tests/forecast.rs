@@ -16,8 +16,8 @@ fn a_node_without_history_forecasts_nothing_and_says_so() -> Result<()> {
     Users::of(&agent, Duration::ZERO)?.walk(&["home", "cart"])?;
     let forecasts = agent.forecasts()?;
     assert_eq!((&forecasts["forecasts"], &forecasts["model_rows"]), (&serde_json::json!([]), &0.into()));
-    assert_eq!(forecasts["silence"], "this node has not learned enough for a model yet");
-    assert!(agent.weft(&["forecasts"])?.contains("has not learned enough"), "people are told too");
+    assert_eq!(forecasts["silence"], "nothing is known of what follows the last request");
+    assert!(agent.weft(&["forecasts"])?.contains("nothing is known"), "people are told too");
     assert_eq!(agent.status()?["silence"], forecasts["silence"]);
     agent.stop()
 }
@@ -70,15 +70,14 @@ fn habits_become_a_model_that_ranks_what_comes_next_says_why_and_outlives_the_ag
 fn how_well_forecasts_do_is_told_and_one_command_leads_back_to_the_model_before() -> Result<()> {
     let agent = shop("judged")?.start()?;
     assert!(agent.weft(&["forecasts", "--accuracy"])?.contains("no forecast has been judged yet"));
-    assert!(agent.weft(&["model", "show"])?.contains("no model"));
+    assert!(agent.weft(&["model", "show"])?.contains("shipped with weft"));
     let refused = agent.weft(&["model", "rollback"]).expect_err("there is none").to_string();
-    assert!(refused.contains("no earlier model is kept"), "{refused}");
+    assert!(refused.contains("the shipped model is in charge"), "{refused}");
 
     let users = Users::of(&agent, Duration::from_millis(100))?;
     users.teach(&[&["home", "cart"]])?;
     let models =
         || -> Result<Value> { Ok(serde_json::from_str(&agent.weft(&["model", "show", "-o", "json"])?)?) };
-    // Another habit makes another model: the first one forecasts it badly.
     let mut walks = 0;
     while models()?["before"].is_null() {
         anyhow::ensure!(walks < 200, "no model took over: {}", models()?);
