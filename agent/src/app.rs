@@ -371,6 +371,7 @@ fn rules(config: &Config, segments: &Segments, epoch: &str) -> Rules {
         instances: config.budget.instances as usize,
         creating: ((config.budget.cpu * CREATING_PER_CORE).round() as usize).max(1),
         keep_alive_ms: config.policy.keep_alive.as_millis() as u64,
+        timing: config.policy.timing,
         confidence: match config.policy.confidence {
             Confidence::Auto => CONFIDENCE_AUTO,
             Confidence::Fixed(bar) => bar,

@@ -286,13 +286,16 @@ pub struct Policy {
     /// How long an instance stays after its last request.
     #[serde(with = "humantime_serde")]
     pub keep_alive: Duration,
+    /// Whether what is known of when a segment is called decides how long its instances stand, and has one made ahead.
+    /// The keep-alive then says what a cold start is worth: an instance's memory for so long.
+    pub timing: bool,
     /// The least confidence for which a container is made.
     pub confidence: Confidence,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { keep_alive: Duration::from_secs(60), confidence: Confidence::Auto }
+        Self { keep_alive: Duration::from_secs(60), timing: true, confidence: Confidence::Auto }
     }
 }
 

@@ -68,8 +68,7 @@ impl Weaver {
 
     /// What is due for an instance that graphs hold until `held_ms`.
     fn ending(&self, instance: &Instance, held_ms: u64, counts: Counts, now_ms: u64) -> Option<Ending> {
-        let kept = instance.used_ms.or(instance.ready_ms).filter(|_| !instance.is_speculative());
-        let until_ms = kept.map_or(0, |at_ms| at_ms.saturating_add(self.rules.keep_alive_ms)).max(held_ms);
+        let until_ms = self.kept_until_ms(instance).max(held_ms);
         let idle = instance.open == 0;
         match instance.state {
             InstanceState::Creating if self.draining && self.waiting[instance.segment].is_empty() => {

@@ -76,6 +76,10 @@ pub struct Instance {
     pub address: Option<SocketAddr>,
     /// Which version of its segment it is of, counted from the agent's start.
     pub(super) version: u64,
+    /// Until when it stays without work, by the rule that forecasts of time follow; looked at again then.
+    pub(super) kept_ms: u64,
+    /// Whether it was made for a call that is expected by the clock.
+    pub(super) timed: bool,
     /// Whether it has served or stood for a while; its end is no fault then.
     pub(super) proven: bool,
     /// Idle cost so far, in byte-milliseconds.
@@ -108,6 +112,8 @@ impl Instance {
             cgroup_id: None,
             address: None,
             version,
+            kept_ms: 0,
+            timed: false,
             proven: false,
             idle_byte_ms: 0.0,
             metered_ms: now_ms,

@@ -26,6 +26,7 @@ pub mod network;
 mod plan;
 mod routes;
 pub mod runs;
+mod standing;
 mod trouble;
 mod weaver;
 

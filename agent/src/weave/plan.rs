@@ -199,7 +199,7 @@ impl Weaver {
 
     /// Whether one more instance may be made ahead of demand. A creation that hangs keeps its place until its segment's
     /// time to start is over; the pause that follows leaves the place to others.
-    fn may_create(&self, segment: usize, now_ms: u64) -> bool {
+    pub(super) fn may_create(&self, segment: usize, now_ms: u64) -> bool {
         let ahead = |i: &&Instance| i.origin == Origin::Forecast && i.state == InstanceState::Creating;
         let making = self.instances.values().filter(ahead);
         self.trouble[segment].until_ms <= now_ms

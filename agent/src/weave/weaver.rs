@@ -8,6 +8,7 @@ use super::demand::{Counts, Waiter};
 use super::deploy::Deployments;
 use super::instance::{Instance, InstanceState, Origin};
 use super::routes::{self, Route, RouteKey};
+use super::standing::Standing;
 use super::trouble::Trouble;
 use super::{Action, Asker, Found, Graph, Input, Note, Reading, Version};
 use crate::config::{Miss, Segment};
@@ -28,6 +29,8 @@ pub struct Rules {
     pub creating: usize,
     /// How long an instance stays after its last request.
     pub keep_alive_ms: u64,
+    /// Whether forecasts of time decide how long an instance stands, and the keep-alive is what they are measured by.
+    pub timing: bool,
     /// The least confidence for which something is made.
     pub confidence: f64,
     /// Whether forecasts are acted upon.
@@ -85,6 +88,7 @@ pub struct Weaver {
     pub cold_ms: Vec<f64>,
     pub(super) waiting: Vec<VecDeque<Waiter>>,
     pub(super) deployments: Deployments,
+    pub(super) standing: Option<Standing>,
     routes: BTreeMap<RouteKey, Vec<SocketAddr>>,
     next: u64,
     now_ms: u64,
@@ -119,8 +123,10 @@ impl Weaver {
     /// A weaver with nothing made.
     pub fn new(rules: Rules) -> Self {
         let count = rules.segments.len();
+        let standing = rules.timing.then(|| Standing::new(rules.keep_alive_ms));
         Self {
             rules,
+            standing,
             instances: BTreeMap::new(),
             graphs: BTreeMap::new(),
             trouble: vec![Trouble::default(); count],
@@ -189,6 +195,7 @@ impl Weaver {
         self.time_out(now_ms);
         self.weave_planned(now_ms);
         self.turn_graphs(now_ms);
+        self.decide_standing(now_ms);
         self.expire_instances(counts, now_ms);
     }
 
@@ -263,6 +270,8 @@ impl Weaver {
     pub(super) fn touch(&mut self, number: u64, now_ms: u64) {
         let Some(instance) = self.instances.get_mut(&number) else { return };
         let segment = instance.segment;
+        // How long it stays is decided anew when it is idle.
+        instance.kept_ms = 0;
         if instance.used_ms.replace(now_ms).is_none() {
             let idle_mb_s = instance.take_idle_mb_s(now_ms);
             self.actions.push(Action::Note(Note::Spent { instance: number, segment, idle_mb_s, used: true }));
@@ -277,6 +286,10 @@ impl Weaver {
         let Some(instance) = self.instances.get_mut(&number) else { return };
         instance.uses += 1;
         let segment = instance.segment;
+        // The first to come to what was made on demand is who it was made for.
+        let first = instance.uses == 1 && instance.origin == Origin::Demand;
+        self.called(segment, if first { Found::Nothing } else { Found::Ready }, now_ms);
+        let Some(instance) = self.instances.get_mut(&number) else { return };
         // The word of a request may come after the end of its instance, whose books are closed.
         if instance.state != InstanceState::Gone {
             self.touch(number, now_ms);

@@ -1,6 +1,8 @@
 //! The policy that follows forecasts. In: calls, and instances that serve nobody. Out: how long they stand, and when one is
 //! made ahead of a call.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::guard::Guard;
@@ -18,6 +20,8 @@ const PAUSE_US: u64 = 2 * SECOND_US;
 const LOOK_MAX: usize = 24;
 /// And on one that stands: the next call mostly comes before that.
 const LOOK_STANDING_MAX: usize = 2;
+/// Calls from which a node takes a segment's rhythm for known.
+const KNOWN_MIN: u64 = 8;
 /// Spare instances stay for this long.
 const SPARE_US: u64 = 10 * SECOND_US;
 
@@ -32,6 +36,8 @@ pub struct Rule {
     pub rate_power: f64,
     /// Whether multiples of the price are learned per class of segments.
     pub tuned: Tuned,
+    /// A segment that was called less often than this follows plain keep-alive: little is known of it.
+    pub known_min: u64,
 }
 
 /// Whether the price is learned, and what it is kept safe by.
@@ -52,11 +58,22 @@ pub enum Tuned {
 impl Default for Rule {
     fn default() -> Self {
         let tuned = Tuned::Online { keep_us: 600 * SECOND_US, lost_max: 4.0 };
-        Self { price_gb_s: 200.0, memory_power: 0.0, rate_power: 0.0, tuned }
+        Self { price_gb_s: 200.0, memory_power: 0.0, rate_power: 0.0, tuned, known_min: 0 }
     }
 }
 
 impl Rule {
+    /// The rule of a node where an instance stays for `keep_us` after its last call unless something is known. What that
+    /// says of the worth of a cold start: as much memory as it takes for as long. (Kept until it has cost as much as the
+    /// cold start that it may save, an instance never costs more than twice what one who knew the future would pay.)
+    ///
+    /// Source: Karlin, Manasse, Rudolph and Sleator, "Competitive snoopy caching", Algorithmica 3, 1988.
+    pub fn of_keep_alive(keep_us: u64) -> Self {
+        let tuned = Tuned::Online { keep_us, lost_max: 4.0 };
+        let price_gb_s = keep_us.max(1) as f64 / SECOND_US as f64;
+        Self { price_gb_s, memory_power: 1.0, rate_power: 0.0, tuned, known_min: KNOWN_MIN }
+    }
+
     /// Price of a cold start in GB·s.
     pub fn price(&self, gigabytes: f64, calls_per_hour: f64) -> f64 {
         let rate = calls_per_hour.max(1.0).powf(self.rate_power);
@@ -89,21 +106,9 @@ struct Segment {
     guard: Guard,
 }
 
-/// Follows a model's forecasts by a rule.
-#[derive(Clone, Debug)]
-pub struct Foresight<'a> {
-    model: &'a TimingModel,
-    apps: &'a [App],
-    rule: Rule,
-    timing: Timing,
-    tuner: Tuner,
-    segments: Vec<Segment>,
-}
-
-impl<'a> Foresight<'a> {
-    /// For these applications.
-    pub fn new(model: &'a TimingModel, apps: &'a [App], rule: Rule) -> Self {
-        let segment = |app: &App| Segment {
+impl Segment {
+    fn of(app: &App) -> Self {
+        Self {
             gigabytes: gigabytes(app),
             start_us: app.start_us,
             outlook: Outlook::default(),
@@ -112,10 +117,50 @@ impl<'a> Foresight<'a> {
             per_second: 0.0,
             interval: Interval::default(),
             guard: Guard::default(),
-        };
-        let segments = apps.iter().map(segment).collect();
+        }
+    }
+}
+
+/// Follows a model's forecasts by a rule.
+#[derive(Clone, Debug)]
+pub struct Foresight<'a> {
+    model: Cow<'a, TimingModel>,
+    apps: Cow<'a, [App]>,
+    rule: Rule,
+    timing: Timing,
+    tuner: Tuner,
+    segments: Vec<Segment>,
+}
+
+impl Foresight<'static> {
+    /// For applications that are met later, at most `segments_max` of whose rhythms are remembered.
+    pub fn of_node(model: TimingModel, rule: Rule, segments_max: usize) -> Self {
+        let (timing, tuner) = (Timing::new(segments_max), Tuner::default());
+        let apps = Cow::Owned(Vec::new());
+        Self { model: Cow::Owned(model), apps, rule, timing, tuner, segments: Vec::new() }
+    }
+}
+
+impl<'a> Foresight<'a> {
+    /// For these applications.
+    pub fn new(model: &'a TimingModel, apps: &'a [App], rule: Rule) -> Self {
+        let segments = apps.iter().map(Segment::of).collect();
         let (timing, tuner) = (Timing::new(apps.len()), Tuner::default());
-        Self { model, apps, rule, timing, tuner, segments }
+        Self { model: Cow::Borrowed(model), apps: Cow::Borrowed(apps), rule, timing, tuner, segments }
+    }
+
+    /// Knows one more application, by the next index.
+    pub fn meet(&mut self, app: App) {
+        self.segments.push(Segment::of(&app));
+        self.apps.to_mut().push(app);
+    }
+
+    /// What an instance takes, and how long its start, as it was measured since.
+    pub fn weigh(&mut self, app: u32, memory_kib: u64, start_us: u64) {
+        if let Some(segment) = self.segments.get_mut(app as usize) {
+            segment.gigabytes = memory_kib.max(1) as f64 / f64::from(1 << 20);
+            segment.start_us = start_us;
+        }
     }
 
     /// What was learned of classes of segments.
@@ -140,11 +185,11 @@ impl<'a> Foresight<'a> {
         let mut decided: Option<Hold> = None;
         let mut at_us = now_us;
         for _ in 0..looks {
-            let Stretch { mut until_us, per_second } = segment.outlook.at(self.model, rhythm, trigger, at_us);
+            let Stretch { mut until_us, per_second } = segment.outlook.at(&self.model, rhythm, trigger, at_us);
             let mut wanted = per_second >= bar;
             // What takes time to be ready is worth making, or keeping, if it is wanted by then.
             if ahead_us > 0 && !wanted {
-                let then = segment.outlook.at(self.model, rhythm, trigger, at_us + ahead_us);
+                let then = segment.outlook.at(&self.model, rhythm, trigger, at_us + ahead_us);
                 wanted = then.per_second >= bar;
                 until_us = until_us.min(then.until_us - ahead_us).max(at_us + 1);
             }
@@ -165,6 +210,9 @@ impl<'a> Foresight<'a> {
     fn arm(&mut self, app: usize, class: Class, now_us: u64, price: f64) -> (usize, u64) {
         let Tuned::Online { keep_us, lost_max } = self.rule.tuned else { return (PLAIN, 0) };
         let segment = &mut self.segments[app];
+        if segment.calls < self.rule.known_min {
+            return (KEEP, keep_us);
+        }
         let in_this = segment.interval.lost_gb_s(segment.gigabytes, now_us, keep_us);
         let lost = segment.guard.lost_gb_s(now_us).max(in_this);
         let arm = if lost > lost_max * price { KEEP } else { self.tuner.arm(class) };

@@ -9,6 +9,7 @@ mod life;
 mod links;
 mod model;
 mod properties;
+mod standing;
 
 use super::*;
 use crate::weave::demand::{INSTANCES_MAX, WAITERS_MAX};
@@ -39,6 +40,7 @@ fn rules(count: usize) -> Rules {
         instances: 8,
         creating: 2,
         keep_alive_ms: 1_000,
+        timing: false,
         confidence: 0.5,
         weave: true,
         epoch: "e".into(),
