@@ -1,17 +1,22 @@
-//! The model that weft ships with, and how it is made. In: data sets of who asked for what. Out: the same bytes each time,
-//! and scores on what was not trained on. Refused: data sets that cannot be read.
+//! The models that weft ships with, and how they are made. In: data sets of who asked for what, and of who was called when.
+//! Out: the same bytes each time, and scores on what was not trained on. Refused: data sets that cannot be read.
 //!
-//! It is trained on the past of data sets whose licences allow that, and scored on their future and on data sets that it
-//! has seen nothing of. What it knows is how far counts can be trusted, not what they are of: so it serves a node that
+//! What comes next is trained on the past of data sets whose licences allow that, and scored on their future and on data sets that it
+//! has seen nothing of. What such a model knows is how far counts can be trusted, not what they are of: so it serves a node that
 //! has counted for a minute, until the node's own lessons are enough for a better one.
+
+use std::io::{self, BufReader};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::contest::{self, ContestError, Sweep};
 use crate::evaluate::{AccuracyLimits, Scorecard, score};
 use crate::forecast::{Model, Options, TrainError};
 use crate::history::{History, Lesson, Limits};
+use crate::timing::TimingModel;
 use crate::trace::habits::{self, Habits, HabitsError, Open};
+use crate::trace::{self, MinuteCounts, TraceError};
 
 /// Data sets that it is trained on.
 pub const TRAINED_ON: [&str; 3] = ["nasa", "train ticket", "msnbc"];
@@ -31,11 +36,21 @@ const OPEN_MAX: usize = 65_536;
 const MOMENT_BITS: u32 = 40;
 const SEED: u64 = 1;
 
+/// Counts per minute of 500 functions of Azure's, from which is learned when calls come.
+const TIMED_ON: &str = "calls/azure2019_500fn_8h";
+
 static FORECAST: &[u8] = include_bytes!("../seed/forecast.weft");
 
-/// The shipped model.
+static TIMING: &[u8] = include_bytes!("../seed/timing.weft");
+
+/// The shipped model of what comes next.
 pub fn forecast() -> Model {
     Model::from_bytes(FORECAST).expect("a test reads the bytes that are shipped")
+}
+
+/// The shipped model of when it comes.
+pub fn timing() -> TimingModel {
+    TimingModel::from_bytes(TIMING).expect("a test reads the bytes that are shipped")
 }
 
 /// Why it cannot be made.
@@ -48,6 +63,25 @@ pub enum SeedError {
     /// The lessons teach nothing.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// A table of calls cannot be opened.
+    #[error("{path}: {source}; name the folder that has it")]
+    Open {
+        /// Below the folder of the data.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A table of calls cannot be read.
+    #[error("{path}: {source}")]
+    Calls {
+        /// Below the folder of the data.
+        path: String,
+        /// Line and cause.
+        source: TraceError,
+    },
+    /// The calls teach nothing.
+    #[error(transparent)]
+    Contest(#[from] ContestError),
 }
 
 /// Scores on one data set.
@@ -110,6 +144,28 @@ pub fn grow(open: Open<'_>, told: &mut dyn FnMut(&str)) -> Result<Grown, SeedErr
     Ok(Grown { model: model.with_score(all.brier() as f32), scores })
 }
 
+/// Makes the shipped model of when calls come, from the first half of the trace.
+///
+/// # Errors
+/// See [`SeedError`].
+pub fn grow_timing(open: Open<'_>) -> Result<TimingModel, SeedError> {
+    let mut tables = MinuteCounts::new(trace::Limits::default());
+    let table = |part: &str| {
+        let path = format!("{TIMED_ON}_{part}.csv");
+        match open(&path) {
+            Ok(file) => Ok((path, BufReader::new(file))),
+            Err(source) => Err(SeedError::Open { path, source }),
+        }
+    };
+    let (path, reader) = table("durations")?;
+    tables.durations(reader).map_err(|source| SeedError::Calls { path, source })?;
+    let (path, reader) = table("memory")?;
+    tables.memory(reader).map_err(|source| SeedError::Calls { path, source })?;
+    let (path, reader) = table("invocations")?;
+    let counts = tables.invocations(reader).map_err(|source| SeedError::Calls { path, source })?;
+    Ok(contest::grown(&counts, &Sweep::default())?)
+}
+
 fn teach(habits: Habits) -> Taught {
     let Habits { name, mut events, gap_ms } = habits;
     events.truncate(REQUESTS_MAX);
@@ -137,9 +193,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shipped_model_can_be_read_and_tells_what_it_was_trained_on() {
+    fn the_shipped_models_can_be_read_and_tell_what_they_were_trained_on() {
         let card = forecast().card().clone();
         assert!(card.rows > 100_000 && card.trees > 0, "{card:?}");
         assert!(card.score.is_some_and(|brier| brier < 0.1), "{card:?}");
+        let (trees, leaves) = timing().size();
+        assert!(trees > 10 && leaves > 1_000, "{trees} trees, {leaves} leaves");
     }
 }

@@ -116,7 +116,7 @@ enum Command {
     },
     /// Try policies on a trace of calls, on a virtual clock
     Replay(Box<replay::Replay>),
-    /// Make the shipped model again from the traces
+    /// Make the shipped models again from the traces
     Train(train::Train),
     /// Look at source as weft does
     Code {

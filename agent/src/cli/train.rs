@@ -1,5 +1,5 @@
-//! `weft train`: makes the shipped model again, the same bytes from the same traces. In: the folder of the data sets, packed
-//! or plain. Out: the model's file, and how right it is on what it was not trained on. Refused: data sets that are not there.
+//! `weft train`: makes the shipped models again, the same bytes from the same traces. In: the folder of the data sets, packed
+//! or plain. Out: the models' files, and how right forecasts are on what was not trained on. Refused: data sets that are not there.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -21,8 +21,8 @@ pub(super) struct Train {
     /// The folder of the data sets; the one that WEFT_DATA names, if it is not given
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Where the model is written
-    #[arg(long, default_value = "forecast.weft")]
+    /// The folder that the models are written to
+    #[arg(long, default_value = ".")]
     out: PathBuf,
     /// How to print
     #[arg(short, long, value_enum, default_value = "table")]
@@ -39,9 +39,13 @@ pub(super) fn train(arguments: &Train) -> anyhow::Result<()> {
         }
     };
     let grown = seed::grow(&open, &mut told).with_context(|| folder.display().to_string())?;
-    let bytes = grown.model.to_bytes()?;
-    std::fs::write(&arguments.out, bytes)
-        .with_context(|| format!("{}: the model cannot be written", arguments.out.display()))?;
+    told("when calls come");
+    let timing = seed::grow_timing(&open).with_context(|| folder.display().to_string())?;
+    for (name, bytes) in [("forecast.weft", grown.model.to_bytes()?), ("timing.weft", timing.to_bytes()?)] {
+        let path = arguments.out.join(name);
+        let cannot = || format!("{}: the model cannot be written; --out names a folder", path.display());
+        std::fs::write(&path, bytes).with_context(cannot)?;
+    }
     match arguments.output {
         Output::Json => say(&format!("{}\n", serde_json::to_string_pretty(&rows(&grown.scores))?)),
         Output::Table => say(&table(&grown.scores)),

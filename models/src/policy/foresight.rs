@@ -185,7 +185,8 @@ impl<'a> Foresight<'a> {
         let mut decided: Option<Hold> = None;
         let mut at_us = now_us;
         for _ in 0..looks {
-            let Stretch { mut until_us, per_second } = segment.outlook.at(&self.model, rhythm, trigger, at_us);
+            let Stretch { mut until_us, per_second } =
+                segment.outlook.at(&self.model, rhythm, trigger, at_us);
             let mut wanted = per_second >= bar;
             // What takes time to be ready is worth making, or keeping, if it is wanted by then.
             if ahead_us > 0 && !wanted {
