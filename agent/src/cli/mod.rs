@@ -4,6 +4,7 @@
 mod client;
 mod code;
 mod deploy;
+mod record;
 mod replay;
 mod show;
 mod table;
@@ -104,6 +105,8 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Output,
     },
+    /// Record the requests that a running agent sees, for `weft replay`
+    Record(record::Arguments),
     /// Try policies on a trace of calls, on a virtual clock
     Replay(Box<replay::Replay>),
     /// Look at source as weft does
@@ -135,6 +138,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Agent { config } => agent(&config),
         Command::Probe { output } => show::probe(output),
+        Command::Record(arguments) => block_on(record::record(arguments)),
         Command::Replay(arguments) => replay::replay(*arguments),
         Command::Code { command } => code::run(&command),
         Command::Config { command: ConfigCommand::Check { path } } => {

@@ -3,6 +3,7 @@
 
 mod connection;
 mod deploy;
+mod record;
 mod server;
 
 use std::io;
