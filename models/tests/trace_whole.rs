@@ -60,7 +60,9 @@ fn a_format_is_known_by_the_first_line_of_its_file() {
         assert_eq!(Format::of(&format!("{first}\r\n")), Some(format));
         assert!(read(format, text).is_ok(), "{format:?}");
     }
-    for text in ["", "\u{feff}", "date,time,size", "{\"key\": \"k\"}", "(\u{b5}/\u{fffd}", "trace,span,parent"] {
+    for text in
+        ["", "\u{feff}", "date,time,size", "{\"key\": \"k\"}", "(\u{b5}/\u{fffd}", "trace,span,parent"]
+    {
         assert_eq!(Format::of(text), None, "{text}");
     }
 }
@@ -117,13 +119,21 @@ fn a_trace_without_calls_or_with_too_many_is_refused() {
 #[test]
 fn a_bad_line_of_a_recording_is_told_with_its_cause() {
     for (from, to, cause) in [
-        ("\"version\":1", "\"version\":2", "line 1: not a line of a recording by `weft record`: it has version 2"),
+        (
+            "\"version\":1",
+            "\"version\":2",
+            "line 1: not a line of a recording by `weft record`: it has version 2",
+        ),
         ("\"at_us\":1764160000000000", "\"at_us\":-5", "line 3"),
         ("\"at_us\":1764160000000000", "\"at_us\":99999999999999999", "is not between 0 and"),
         ("\"duration_us\":7", "\"duration_us\":1e30", "line 5"),
         ("\"start_ms\":60.5", "\"start_ms\":-1.0", "-1 in column `start_ms`"),
         ("\"name\":\"cart\"", "\"name\":\"pay\"", "no line tells of segment `cart`"),
-        ("\"requests\":2,\"dropped\":3}}\n", "\"requ", "line 6: not a line of a recording by `weft record`: EOF"),
+        (
+            "\"requests\":2,\"dropped\":3}}\n",
+            "\"requ",
+            "line 6: not a line of a recording by `weft record`: EOF",
+        ),
         ("\"lines\":3", "\"rows\":3", "line 4"),
     ] {
         let text = told(Format::Weft, &RECORDING.replacen(from, to, 1));

@@ -23,10 +23,8 @@ fn azure2019(folder: &Folder, begin: &str) -> Result<String> {
             (0..HOURS * 60).map(|minute| if minute % period == 0 { "1" } else { "0" }).collect();
         writeln!(table, "o,{name},f,timer,{}", counts.join(","))?;
     }
-    folder.file(
-        &format!("{begin}_durations.csv"),
-        "HashOwner,HashApp,HashFunction,Average\no,cart,f,100\n",
-    )?;
+    folder
+        .file(&format!("{begin}_durations.csv"), "HashOwner,HashApp,HashFunction,Average\no,cart,f,100\n")?;
     folder.file(&format!("{begin}_memory.csv"), "HashOwner,HashApp,AverageAllocatedMb\no,cart,64\n")?;
     folder.file(&format!("{begin}_invocations.csv"), table)
 }
@@ -222,14 +220,16 @@ fn a_trace_that_cannot_be_read_is_told_with_file_line_cause_and_remedy() -> Resu
         ("empty.csv", String::new(), &[":1: the trace is empty", "name a file"]),
         ("head.csv", "app,func,end_timestamp,duration\n".to_owned(), &["holds no call", "name a file"]),
         ("binary.csv", "\u{1}\u{2}\u{3}".to_owned(), &[":1: no known trace", "--format"]),
-        ("a.log", "h - - [13/Sep/2009:04:04:21 +0300] \"GET / HTTP/1.1\" 200 1\nnonsense\n".to_owned(), &[
-            ":2: not a line of the common or combined log format",
-            "correct or remove",
-        ]),
-        ("lonely_invocations.csv", "HashOwner,HashApp,HashFunction,Trigger,1\no,a,f,http,1\n".to_owned(), &[
-            "lonely_durations.csv is missing beside it",
-            "Put the table there",
-        ]),
+        (
+            "a.log",
+            "h - - [13/Sep/2009:04:04:21 +0300] \"GET / HTTP/1.1\" 200 1\nnonsense\n".to_owned(),
+            &[":2: not a line of the common or combined log format", "correct or remove"],
+        ),
+        (
+            "lonely_invocations.csv",
+            "HashOwner,HashApp,HashFunction,Trigger,1\no,a,f,http,1\n".to_owned(),
+            &["lonely_durations.csv is missing beside it", "Put the table there"],
+        ),
     ];
     for (name, text, words) in &bad {
         let path = folder.file(name, text)?;
