@@ -5,6 +5,7 @@ mod client;
 mod code;
 mod deploy;
 mod model;
+mod record;
 mod replay;
 mod show;
 mod table;
@@ -114,6 +115,8 @@ enum Command {
         #[arg(short, long, value_enum, default_value = "table")]
         output: Output,
     },
+    /// Record the requests that a running agent sees, for `weft replay`
+    Record(record::Arguments),
     /// Try policies on a trace of calls, on a virtual clock
     Replay(Box<replay::Replay>),
     /// Make the shipped models again from the traces
@@ -147,6 +150,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Agent { config } => agent(&config),
         Command::Probe { output } => show::probe(output),
+        Command::Record(arguments) => block_on(record::record(arguments)),
         Command::Replay(arguments) => replay::replay(*arguments),
         Command::Code { command } => code::run(&command),
         Command::Config { command: ConfigCommand::Check { path } } => {

@@ -4,6 +4,7 @@
 mod connection;
 mod deploy;
 pub(crate) mod models;
+mod record;
 mod server;
 
 use std::io;

@@ -301,6 +301,13 @@ impl v1::weft_server::Weft for Control {
         Ok(Response::new(Box::pin(lines)))
     }
 
+    type RecordStream = super::record::Records;
+
+    async fn record(&self, _: Request<v1::RecordRequest>) -> Result<Response<Self::RecordStream>, Status> {
+        let records = super::record::record(self.journal.watch(), self.segments.clone(), self.weave.clone());
+        Ok(Response::new(records))
+    }
+
     type DeployStream = super::deploy::Steps;
 
     async fn deploy(

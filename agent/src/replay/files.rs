@@ -36,14 +36,14 @@ pub(super) fn locate(path: &Path, format: Option<Format>) -> Result<PathBuf, Rep
         let path = path.to_owned();
         |source| ReplayError::Open { path, source }
     };
-    let (folder, begin) = match path.metadata() {
-        Ok(there) if there.is_dir() => (path, String::new()),
+    let (folder, begin, absent) = match path.metadata() {
+        Ok(there) if there.is_dir() => (path, String::new(), None),
         Ok(_) => return Ok(path.to_owned()),
         Err(error) => {
             let begin = path.file_name().map(|name| name.to_string_lossy().into_owned());
             let folder = path.parent().filter(|_| error.kind() == std::io::ErrorKind::NotFound);
             match (folder, begin) {
-                (Some(folder), Some(begin)) => (folder, begin),
+                (Some(folder), Some(begin)) => (folder, begin, Some(error)),
                 _ => return Err(open(path)(error)),
             }
         }
@@ -59,10 +59,10 @@ pub(super) fn locate(path: &Path, format: Option<Format>) -> Result<PathBuf, Rep
         }
     }
     names.sort();
-    match &names[..] {
-        [name] => Ok(folder.join(name)),
-        [] if begin.is_empty() => Err(ReplayError::NoTable { path: path.to_owned() }),
-        [] => Err(open(path)(std::io::ErrorKind::NotFound.into())),
+    match (&names[..], absent) {
+        ([name], _) => Ok(folder.join(name)),
+        ([], None) => Err(ReplayError::NoTable { path: path.to_owned() }),
+        ([], Some(error)) => Err(open(path)(error)),
         _ => {
             names.truncate(TOLD_MAX);
             Err(ReplayError::Several { path: path.to_owned(), names })

@@ -236,12 +236,13 @@ fn read(settings: &Settings, progress: &Progress) -> Result<(Format, Trace), Rep
     let main = files::locate(&settings.path, settings.format)?;
     let mut reader = packed::open(&main, progress)?;
     let first = first_line(&mut reader, settings.reading.limits.line_len_max, &main)?;
-    let line = String::from_utf8_lossy(&first);
-    let format = match settings.format.or_else(|| Format::of(&line)) {
+    let text = String::from_utf8_lossy(&first);
+    let line = text.trim();
+    let format = match settings.format.or_else(|| Format::of(line)) {
         Some(format) => format,
         None if first.is_empty() => return Err(at(&main)(TraceError { line: 1, fault: Fault::Empty })),
         None => {
-            let shown = line.trim_end().chars().filter(|letter| !letter.is_control()).take(60);
+            let shown = line.chars().filter(|letter| !letter.is_control()).take(60);
             return Err(ReplayError::Format { begins: shown.collect(), path: main });
         }
     };

@@ -146,5 +146,9 @@ pub fn percentile(ascending: &[f64], share: f64) -> f64 {
     let Some(last) = ascending.len().checked_sub(1) else { return 0.0 };
     let place = share.clamp(0.0, 1.0) * last as f64;
     let (low, high) = (place.floor() as usize, place.ceil() as usize);
+    // Two that are infinite have no difference.
+    if ascending[low] == ascending[high] {
+        return ascending[low];
+    }
     ascending[low] + (ascending[high] - ascending[low]) * (place - low as f64)
 }
