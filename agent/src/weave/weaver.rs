@@ -123,7 +123,7 @@ impl Weaver {
     /// A weaver with nothing made.
     pub fn new(rules: Rules) -> Self {
         let count = rules.segments.len();
-        let standing = rules.timing.then(|| Standing::new(rules.keep_alive_ms));
+        let standing = (rules.timing && rules.weave).then(|| Standing::new(rules.keep_alive_ms));
         Self {
             rules,
             standing,
