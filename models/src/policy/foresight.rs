@@ -14,6 +14,9 @@ use crate::trace::{App, SECOND_US};
 
 /// An instance that has just served stays for this long, whatever is forecast: calls that come in a row need no thought.
 const GRACE_US: u64 = 250_000;
+/// On a node for up to this long, where that is not more than the keep-alive: forecasts are of minutes, and say little of the
+/// next few seconds.
+const NODE_GRACE_US: u64 = 10 * SECOND_US;
 /// It does not go if it is wanted again within this.
 const PAUSE_US: u64 = 2 * SECOND_US;
 /// Stretches looked at in one decision on an instance that is to be made: the next two minutes.
@@ -38,6 +41,8 @@ pub struct Rule {
     pub tuned: Tuned,
     /// A segment that was called less often than this follows plain keep-alive: little is known of it.
     pub known_min: u64,
+    /// How long an instance that has just served stays in any case, in µs.
+    pub grace_us: u64,
 }
 
 /// Whether the price is learned, and what it is kept safe by.
@@ -58,7 +63,7 @@ pub enum Tuned {
 impl Default for Rule {
     fn default() -> Self {
         let tuned = Tuned::Online { keep_us: 600 * SECOND_US, lost_max: 4.0 };
-        Self { price_gb_s: 200.0, memory_power: 0.0, rate_power: 0.0, tuned, known_min: 0 }
+        Self { price_gb_s: 200.0, memory_power: 0.0, rate_power: 0.0, tuned, known_min: 0, grace_us: GRACE_US }
     }
 }
 
@@ -71,7 +76,8 @@ impl Rule {
     pub fn of_keep_alive(keep_us: u64) -> Self {
         let tuned = Tuned::Online { keep_us, lost_max: 4.0 };
         let price_gb_s = keep_us.max(1) as f64 / SECOND_US as f64;
-        Self { price_gb_s, memory_power: 1.0, rate_power: 0.0, tuned, known_min: KNOWN_MIN }
+        let grace_us = keep_us.min(NODE_GRACE_US);
+        Self { price_gb_s, memory_power: 1.0, rate_power: 0.0, tuned, known_min: KNOWN_MIN, grace_us }
     }
 
     /// Price of a cold start in GB·s.
@@ -263,10 +269,10 @@ impl Policy for Foresight<'_> {
         if self.segments[app].calls == 0 {
             return Decision::unloaded(u64::MAX);
         }
-        if idle.hold == Hold::Loaded && idle.since_us == Some(now_us) {
-            return Decision::loaded(now_us + GRACE_US);
-        }
         let since_us = idle.since_us.unwrap_or(0);
+        if idle.hold == Hold::Loaded && now_us < since_us + self.rule.grace_us {
+            return Decision::loaded(since_us + self.rule.grace_us);
+        }
         if idle.spare > 0 {
             let stays = now_us < since_us + SPARE_US;
             return if stays { Decision::loaded(since_us + SPARE_US) } else { Decision::unloaded(u64::MAX) };
