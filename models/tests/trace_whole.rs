@@ -162,7 +162,7 @@ fn timers(hours: u64) -> Trace {
             }
         }
     }
-    read(Format::Azure2021, &text).unwrap()
+    read(Format::Azure2021, &text).expect("rows are made as the format has them")
 }
 
 #[test]
