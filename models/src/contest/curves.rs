@@ -159,7 +159,7 @@ impl Trial<'_> {
         let mut count = 0;
         let calls = self.trace.calls().inspect(|_| {
             count += 1;
-            if count % TOLD_EVERY == 0 {
+            if u64::is_multiple_of(count, TOLD_EVERY) {
                 told(count);
             }
         });

@@ -65,7 +65,7 @@ impl Town {
 
     /// Where a user goes by habit: half of them walk forth, half walk back.
     pub(crate) fn next(&self, walker: usize) -> u32 {
-        let forth = if walker % 2 == 0 { self.stride } else { self.ring - self.stride };
+        let forth = if walker.is_multiple_of(2) { self.stride } else { self.ring - self.stride };
         (self.stands[walker] + forth) % self.ring
     }
 
