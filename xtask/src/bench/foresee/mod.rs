@@ -113,10 +113,10 @@ struct Outcome {
 impl Outcome {
     fn add(&mut self, sessions: &Sessions, python: Option<&Python>, progress: &mut Progress) -> Result<()> {
         let name = sessions.trace.name;
-        let (events, scored) = (sessions.trace.events.len(), sessions.scored());
+        let ours = score::ours(sessions).with_context(|| format!("the trace {name}"))?;
+        let (events, scored) = (sessions.trace.events.len(), ours.tally.scored());
         self.notes.push(format!("{name}: {events} requests, {scored} of the future scored"));
         self.scored += scored as u64;
-        let ours = score::ours(sessions).with_context(|| format!("the trace {name}"))?;
         let mut told = Vec::new();
         for (peer, mut model) in peers::all() {
             progress.round(peer);

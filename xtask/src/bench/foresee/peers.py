@@ -21,7 +21,7 @@ from torch import nn
 
 WINDOW = 32  # items that a forecast is made from, at most
 STRIDE = 16  # targets in a window: each has at least as many items before it, if its session has
-BATCH = 128
+BATCH = 32
 PARTS = 20
 VALIDATION_SHARE = 0.2
 VALIDATION_WINDOWS_MAX = 4_000
