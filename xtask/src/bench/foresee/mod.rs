@@ -70,6 +70,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         progress.stage(name);
         let sessions = Sessions::new(traces::read(name, &folder)?, arguments.cut, arguments.until)?;
         outcome.add(&sessions, python.as_ref(), &mut progress)?;
+        // A run takes long; what is known of it is told at once.
+        match outcome.rows.last().map(Row::table) {
+            Some(table) if arguments.json => eprint!("{table}"),
+            Some(table) => print!("{table}"),
+            None => {}
+        }
     }
     let Outcome { rows, notes, failures, scored } = outcome;
     let report = Report {
@@ -87,7 +93,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         println!("{}", report.json()?);
     } else {
-        rows.iter().for_each(|row| print!("{}", row.table()));
         println!();
         notes.iter().for_each(|note| println!("{note}"));
         print!("{}", report.table());

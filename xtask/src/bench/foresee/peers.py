@@ -316,6 +316,7 @@ def main():
     us = cpu_us_per_forecast(model, events, asked.cut)
     hits = go_through(model, best.choice, split(events, asked.cut, asked.until, PARTS), eagerness)
     chosen = {"width": best.choice[0], "rate": best.choice[1], "eagerness": eagerness}
+    tell(f"hit@1 {hits[0] / max(hits[2], 1):.4f}, hit@3 {hits[1] / max(hits[2], 1):.4f}, {us:.0f} us a forecast")
     epochs = steps * BATCH / max(len(past), 1)
     result = {"hit1": hits[0] / max(hits[2], 1), "hit3": hits[1] / max(hits[2], 1), "scored": int(hits[2])}
     result.update(cpu_us_per_forecast=us, train_s=train_s, epochs=epochs, **chosen)
