@@ -66,6 +66,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let names: Vec<&str> = arguments.traces.iter().map(String::as_str).collect();
     let names = if names.is_empty() { traces::ALL.to_vec() } else { names };
     let mut outcome = Outcome::default();
+    if python.is_some() {
+        let seconds = arguments.peer_seconds;
+        outcome
+            .notes
+            .push(format!("each network had about {seconds} s of CPU to learn from a trace's past"));
+    }
     for name in &names {
         progress.stage(name);
         let sessions = Sessions::new(traces::read(name, &folder)?, arguments.cut, arguments.until)?;
@@ -120,7 +126,8 @@ impl Outcome {
         let name = sessions.trace.name;
         let ours = score::ours(sessions).with_context(|| format!("the trace {name}"))?;
         let (events, scored) = (sessions.trace.events.len(), ours.tally.scored());
-        self.notes.push(format!("{name}: {events} requests, {scored} of the future scored"));
+        let left_out = sessions.trace.left_out.map(|what| format!("; left out: {what}")).unwrap_or_default();
+        self.notes.push(format!("{name}: {events} requests, {scored} of the future scored{left_out}"));
         self.scored += scored as u64;
         let mut told = Vec::new();
         for (peer, mut model) in peers::all() {

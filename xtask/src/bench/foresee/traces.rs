@@ -21,6 +21,8 @@ pub(super) struct Trace {
     pub(super) events: Vec<Observation>,
     /// A longer pause ends a session.
     pub(super) gap_ms: u64,
+    /// What of the file is not among them, in words.
+    pub(super) left_out: Option<&'static str>,
 }
 
 const HALF_HOUR_MS: u64 = 30 * 60_000;
@@ -42,7 +44,10 @@ pub(super) fn read(name: &str, data: &Path) -> Result<Trace> {
         "cran" => cran(data),
         "math" => math(data),
         "nasa" => nasa(data, "nasa", |_| true),
-        "nasa pages" => nasa(data, "nasa pages", |path| !line::is_picture(path)),
+        "nasa pages" => {
+            let left_out = Some("pictures, films and sounds");
+            nasa(data, "nasa pages", |path| !line::is_picture(path)).map(|trace| Trace { left_out, ..trace })
+        }
         "train ticket" => train_ticket(data),
         "bpi" => bpi(data),
         other => bail!("{other} is no trace; there are {}", ALL.join(", ")),
@@ -104,7 +109,7 @@ impl Builder {
     /// All of them, in the order of time.
     pub(super) fn done(mut self, name: &'static str, gap_ms: u64) -> Trace {
         self.events.sort_by_key(|event| event.at_ms);
-        Trace { name, events: self.events, gap_ms }
+        Trace { name, events: self.events, gap_ms, left_out: None }
     }
 }
 
@@ -119,7 +124,7 @@ fn msnbc(data: &Path) -> Result<Trace> {
             builder.add(at_ms, &user.to_string(), page, 0, 0);
         }
     }
-    Ok(builder.done("msnbc", HALF_HOUR_MS))
+    Ok(Trace { left_out: Some("users after the first 150,000"), ..builder.done("msnbc", HALF_HOUR_MS) })
 }
 
 fn cran(data: &Path) -> Result<Trace> {
@@ -137,7 +142,10 @@ fn cran(data: &Path) -> Result<Trace> {
         let Some(at_ms) = line::instant_ms(row[1], row[2]) else { continue };
         builder.add(at_ms, &format!("{} {}", row[0], row[10]), row[7], 0, 0);
     }
-    Ok(builder.done("cran", HALF_HOUR_MS))
+    Ok(Trace {
+        left_out: Some("users of a day with more than 1,500 downloads"),
+        ..builder.done("cran", HALF_HOUR_MS)
+    })
 }
 
 fn math(data: &Path) -> Result<Trace> {
@@ -149,7 +157,7 @@ fn math(data: &Path) -> Result<Trace> {
             builder.add(at_ms, host, &format!("{method} {path}"), method.len() as u8, parameters);
         }
     }
-    Ok(builder.done("math", HALF_HOUR_MS))
+    Ok(Trace { left_out: Some("`OPTIONS /`"), ..builder.done("math", HALF_HOUR_MS) })
 }
 
 fn nasa(data: &Path, name: &'static str, keep: fn(&str) -> bool) -> Result<Trace> {
@@ -179,7 +187,10 @@ fn train_ticket(data: &Path) -> Result<Trace> {
         }
         before = (trace, service);
     }
-    Ok(builder.done("train ticket", LONG_MS))
+    Ok(Trace {
+        left_out: Some("repeats of a service within a trace"),
+        ..builder.done("train ticket", LONG_MS)
+    })
 }
 
 /// Cases of applications: activity and life cycle, with the person who acted as parameter.
