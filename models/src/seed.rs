@@ -167,7 +167,7 @@ pub fn grow_timing(open: Open<'_>) -> Result<TimingModel, SeedError> {
 }
 
 fn teach(habits: Habits) -> Taught {
-    let Habits { name, mut events, gap_ms } = habits;
+    let Habits { name, mut events, gap_ms, .. } = habits;
     events.truncate(REQUESTS_MAX);
     let mut history = History::new(Limits { session_gap_ms: gap_ms, open: OPEN_MAX, ..Limits::default() });
     let cut = events.len() * PAST_TENTHS / 10;

@@ -63,7 +63,14 @@ pub enum Tuned {
 impl Default for Rule {
     fn default() -> Self {
         let tuned = Tuned::Online { keep_us: 600 * SECOND_US, lost_max: 4.0 };
-        Self { price_gb_s: 200.0, memory_power: 0.0, rate_power: 0.0, tuned, known_min: 0, grace_us: GRACE_US }
+        Self {
+            price_gb_s: 200.0,
+            memory_power: 0.0,
+            rate_power: 0.0,
+            tuned,
+            known_min: 0,
+            grace_us: GRACE_US,
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Habits {
     pub events: Vec<Observation>,
     /// A longer pause ends a session.
     pub gap_ms: u64,
+    /// What of the file is not among them, in words.
+    pub left_out: Option<&'static str>,
 }
 
 /// Why a data set cannot be read.
@@ -80,7 +82,11 @@ pub fn read(name: &str, open: Open<'_>) -> Result<Habits, HabitsError> {
         "math" => ("requests/math_access_2009.log", math),
         "nasa" => ("requests/nasa_19950801.tsv", |text| nasa(text, "nasa", |_| true)),
         "nasa pages" => {
-            ("requests/nasa_19950801.tsv", |text| nasa(text, "nasa pages", |path| !line::is_picture(path)))
+            let pages: Reader = |text| Habits {
+                left_out: Some("pictures, films and sounds"),
+                ..nasa(text, "nasa pages", |path| !line::is_picture(path))
+            };
+            ("requests/nasa_19950801.tsv", pages)
         }
         "train ticket" => ("chains/train_ticket_2023-01-29.csv", train_ticket),
         "bpi" => ("chains/bpi_2012.csv", bpi),
@@ -137,7 +143,7 @@ impl Builder {
     /// All of them, in the order of time.
     pub fn done(mut self, name: &'static str, gap_ms: u64) -> Habits {
         self.events.sort_by_key(|event| event.at_ms);
-        Habits { name, events: self.events, gap_ms }
+        Habits { name, events: self.events, gap_ms, left_out: None }
     }
 }
 
@@ -151,7 +157,7 @@ fn msnbc(text: &str) -> Habits {
             builder.add(at_ms, &user.to_string(), page, 0, 0);
         }
     }
-    builder.done("msnbc", HALF_HOUR_MS)
+    Habits { left_out: Some("users after the first 150,000"), ..builder.done("msnbc", HALF_HOUR_MS) }
 }
 
 fn cran(text: &str) -> Habits {
@@ -168,7 +174,10 @@ fn cran(text: &str) -> Habits {
         let Some(at_ms) = line::instant_ms(row[1], row[2]) else { continue };
         builder.add(at_ms, &format!("{} {}", row[0], row[10]), row[7], 0, 0);
     }
-    builder.done("cran", HALF_HOUR_MS)
+    Habits {
+        left_out: Some("users of a day with more than 1,500 downloads"),
+        ..builder.done("cran", HALF_HOUR_MS)
+    }
 }
 
 fn math(text: &str) -> Habits {
@@ -179,7 +188,7 @@ fn math(text: &str) -> Habits {
             builder.add(at_ms, host, &format!("{method} {path}"), method.len() as u8, parameters);
         }
     }
-    builder.done("math", HALF_HOUR_MS)
+    Habits { left_out: Some("`OPTIONS /`"), ..builder.done("math", HALF_HOUR_MS) }
 }
 
 fn nasa(text: &str, name: &'static str, keep: fn(&str) -> bool) -> Habits {
@@ -207,7 +216,7 @@ fn train_ticket(text: &str) -> Habits {
         }
         before = (trace, service);
     }
-    builder.done("train ticket", LONG_MS)
+    Habits { left_out: Some("repeats of a service within a trace"), ..builder.done("train ticket", LONG_MS) }
 }
 
 /// Cases of applications: activity and life cycle, with the person who acted as parameter.

@@ -67,12 +67,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let names: Vec<&str> = arguments.traces.iter().map(String::as_str).collect();
     let names = if names.is_empty() { habits::ALL.to_vec() } else { names };
     let mut outcome = Outcome::default();
+    if python.is_some() {
+        let seconds = arguments.peer_seconds;
+        outcome.notes.push(format!("each network had about {seconds} s of CPU to learn from a trace's past"));
+    }
     for name in &names {
         progress.stage(name);
         let open = |path: &str| Ok(Box::new(data::open(&folder.join(path))?) as Box<dyn Read>);
         let habits = habits::read(name, &open).with_context(|| folder.display().to_string())?;
         let sessions = Sessions::new(habits, arguments.cut, arguments.until)?;
         outcome.add(&sessions, python.as_ref(), &mut progress)?;
+        // A run takes long; what is known of it is told at once.
+        match outcome.rows.last().map(Row::table) {
+            Some(table) if arguments.json => eprint!("{table}"),
+            Some(table) => print!("{table}"),
+            None => {}
+        }
     }
     let Outcome { rows, notes, failures, scored } = outcome;
     let report = Report {
@@ -90,7 +100,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         println!("{}", report.json()?);
     } else {
-        rows.iter().for_each(|row| print!("{}", row.table()));
         println!();
         notes.iter().for_each(|note| println!("{note}"));
         print!("{}", report.table());
@@ -116,10 +125,11 @@ struct Outcome {
 impl Outcome {
     fn add(&mut self, sessions: &Sessions, python: Option<&Python>, progress: &mut Progress) -> Result<()> {
         let name = sessions.trace.name;
-        let (events, scored) = (sessions.trace.events.len(), sessions.scored());
-        self.notes.push(format!("{name}: {events} requests, {scored} of the future scored"));
-        self.scored += scored as u64;
         let ours = score::ours(sessions).with_context(|| format!("the trace {name}"))?;
+        let (events, scored) = (sessions.trace.events.len(), ours.tally.scored());
+        let left_out = sessions.trace.left_out.map(|what| format!("; left out: {what}")).unwrap_or_default();
+        self.notes.push(format!("{name}: {events} requests, {scored} of the future scored{left_out}"));
+        self.scored += scored as u64;
         let mut told = Vec::new();
         for (peer, mut model) in peers::all() {
             progress.round(peer);

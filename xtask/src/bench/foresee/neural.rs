@@ -122,7 +122,7 @@ impl Python {
         script.arg("--events").arg(events).args(["--model", model]);
         script.args(["--cut", &sessions.cut.to_string(), "--until", &sessions.until.to_string()]);
         script.args(["--seconds", &self.seconds.to_string()]);
-        script.env("OMP_NUM_THREADS", "1").env("MKL_NUM_THREADS", "1");
+        script.env("OMP_NUM_THREADS", "1").env("MKL_NUM_THREADS", "1").env("PYTHONDONTWRITEBYTECODE", "1");
         let output = script.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
         let output = output.with_context(|| format!("start {}", self.program.display()))?;
         ensure!(output.status.success(), "{}: {}", command::shown(&script), output.status);

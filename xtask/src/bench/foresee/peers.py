@@ -19,15 +19,12 @@ import numpy as np
 import torch
 from torch import nn
 
-WINDOW = 32  # items that a forecast is made from, at most
-STRIDE = 16  # targets in a window: each has at least as many items before it, if its session has
-BATCH = 128
+from windows import BATCH, NO_TARGET, PAUSES, WINDOW, Events
+
 PARTS = 20
 VALIDATION_SHARE = 0.2
 VALIDATION_WINDOWS_MAX = 4_000
 PATIENCE = 3
-NO_TARGET = -100
-PAUSES = 34
 TIMED = 1_000
 GRID = {
     "lstm": [(64, 0.002), (64, 0.006), (128, 0.002), (128, 0.006)],
@@ -91,65 +88,15 @@ class Transformer(nn.Module):
         return self.out(self(items, pauses)[:, -1]).topk(3).indices, state
 
 
+def start(model, often):
+    """Lets a model begin with how often items come; its last layer knows items by the same vectors as its first."""
+    model.out.weight = model.inputs.item.weight
+    with torch.no_grad():
+        model.out.bias.copy_(torch.from_numpy(np.log(often / often.sum())))
+    return model
+
+
 MODELS = {"lstm": Lstm, "transformer": Transformer}
-
-
-class Events:
-    """Events, ordered by session and within it by time."""
-
-    def __init__(self, path, until):
-        rows = np.fromfile(path, "<u4").reshape(-1, 3)[:until].astype(np.int64)
-        self.items_n = int(rows[:, 1].max()) + 1
-        self.order = np.argsort(rows[:, 0], kind="stable")
-        sessions = rows[self.order, 0]
-        self.item = rows[self.order, 1]
-        # Pauses by their power of two.
-        self.pause = np.minimum(np.floor(np.log2(rows[self.order, 2] + 1)), PAUSES - 1).astype(np.int64)
-        starts = np.flatnonzero(np.r_[True, sessions[1:] != sessions[:-1]])
-        self.bounds = list(zip(starts.tolist(), np.r_[starts[1:], len(sessions)].tolist()))
-
-    def windows(self, low, high):
-        """Every event that goes on in its session and whose place in time is from `low` to `high` is a target once."""
-        return Windows(self, [one for start, end in self.bounds for one in self.cut(start, end, low, high)])
-
-    def cut(self, start, end, low, high):
-        first = max(start + int(np.searchsorted(self.order[start:end], low)), start + 1)
-        last = start + int(np.searchsorted(self.order[start:end], high))
-        for target in range(first, last, STRIDE):
-            stop = min(target + STRIDE, last) - 1
-            yield max(start, stop - WINDOW), target, stop
-
-
-class Windows:
-    """Windows as arrays, padded at their ends."""
-
-    def __init__(self, events, cuts):
-        self.length = np.array([stop - begin for begin, _, stop in cuts], dtype=np.int64)
-        shape = (len(cuts), WINDOW)
-        self.items, self.pauses = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        self.targets = np.full(shape, NO_TARGET)
-        for row, (begin, target, stop) in enumerate(cuts):
-            self.items[row, : stop - begin] = events.item[begin:stop]
-            self.pauses[row, : stop - begin] = events.pause[begin:stop]
-            self.targets[row, target - 1 - begin : stop - begin] = events.item[target : stop + 1]
-
-    def __len__(self):
-        return len(self.length)
-
-    def batch(self, rows):
-        length = int(self.length[rows].max())
-        arrays = (self.items, self.pauses, self.targets)
-        return [torch.from_numpy(array[rows, :length]) for array in arrays]
-
-    def batches(self, dice=None, rows=None):
-        """Windows of like length go together; with dice, shuffled."""
-        rows = np.arange(len(self)) if rows is None else rows
-        if dice is not None:
-            rows = dice.permutation(rows)
-        rows = rows[np.argsort(self.length[rows], kind="stable")]
-        batches = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)]
-        for at in dice.permutation(len(batches)) if dice is not None else range(len(batches)):
-            yield self.batch(batches[at])
 
 
 def learn(model, optimizer, batch):
@@ -291,8 +238,10 @@ def main():
     events = Events(asked.events, asked.until)
     held = int(asked.cut * (1.0 - VALIDATION_SHARE))
     early, valid, past = events.windows(0, held), events.windows(held, asked.cut), events.windows(0, asked.cut)
+    often = events.often(held)
+
     def make(width):
-        return MODELS[asked.model](events.items_n, width)
+        return start(MODELS[asked.model](events.items_n, width), often)
 
     trials = []
     for choice in GRID[asked.model]:
@@ -316,6 +265,7 @@ def main():
     us = cpu_us_per_forecast(model, events, asked.cut)
     hits = go_through(model, best.choice, split(events, asked.cut, asked.until, PARTS), eagerness)
     chosen = {"width": best.choice[0], "rate": best.choice[1], "eagerness": eagerness}
+    tell(f"hit@1 {hits[0] / max(hits[2], 1):.4f}, hit@3 {hits[1] / max(hits[2], 1):.4f}, {us:.0f} us a forecast")
     epochs = steps * BATCH / max(len(past), 1)
     result = {"hit1": hits[0] / max(hits[2], 1), "hit3": hits[1] / max(hits[2], 1), "scored": int(hits[2])}
     result.update(cpu_us_per_forecast=us, train_s=train_s, epochs=epochs, **chosen)
