@@ -79,7 +79,8 @@ fn a_connection_goes_on_when_the_agent_is_killed_and_new_ones_go_the_ordinary_wa
 fn a_miss_that_passes_reaches_the_ordinary_service_and_is_counted() -> Result<()> {
     let service = ordinary_service()?;
     let segment = Segment::new("price", "shop/price:1").address(service).pass();
-    let agent = Agent::builder("pass").image(image()?).segment(segment).start()?;
+    // Nothing is made ahead: only the way of a miss is looked at.
+    let agent = Agent::builder("pass").image(image()?).segment(segment).confidence(1.0).start()?;
     let (caller, watch) = (agent.caller()?, agent.watch()?);
     for path in ["/one", "/two"] {
         assert_eq!(caller.get(service, path, "ann")?.body, ORDINARY);
