@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_shipped_models_can_be_read_and_tell_what_they_were_trained_on() {
-        let card = forecast().card().clone();
+        let card = *forecast().card();
         assert!(card.rows > 100_000 && card.trees > 0, "{card:?}");
         assert!(card.score.is_some_and(|brier| brier < 0.1), "{card:?}");
         let (trees, leaves) = timing().size();

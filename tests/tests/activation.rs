@@ -37,7 +37,7 @@ fn fifty_first_requests_make_what_the_concurrency_calls_for_and_are_all_answered
     // Slow to listen and slower to answer, so that all are there before the first instance is, and stay until the last is,
     // on a busy node too.
     let slow = |segment: Segment| {
-        segment.concurrency(16).env("LISTEN_AFTER_MS", "1500").env("REPLY_DELAY_MS", "6000")
+        segment.concurrency(16).env("LISTEN_AFTER_MS", "4000").env("REPLY_DELAY_MS", "6000")
     };
     let agent = builder("fifty", slow)?.start()?;
     let (caller, watch) = (agent.caller()?, agent.watch()?);

@@ -99,7 +99,7 @@ impl Succession {
     /// # Errors
     /// When the store cannot be read. An earlier model that is damaged counts as none.
     pub fn look(&self) -> Result<Models, StoreError> {
-        let about = |one: &InCharge| About { shipped: one.shipped, card: one.model.card().clone() };
+        let about = |one: &InCharge| About { shipped: one.shipped, card: *one.model.card() };
         let current = self.current();
         let before = match self.before() {
             Ok(before) => Some(about(&before)),
