@@ -58,10 +58,11 @@ fn habits_become_a_model_that_ranks_what_comes_next_says_why_and_outlives_the_ag
     let before = agent.status()?;
     agent.restart()?;
     let after = agent.status()?;
-    for known in ["model_rows", "contexts", "principals"] {
-        // The last lessons may have made another model meanwhile.
+    for known in ["contexts", "principals"] {
         assert!(after[known].as_u64() >= before[known].as_u64() && after[known] != 0, "{known}: {after}");
     }
+    // The last lessons may have made another model meanwhile, or none yet that is better than the shipped one.
+    assert!(after["model_rows"].as_u64() >= before["model_rows"].as_u64(), "{after}");
     Users::of(&agent, Duration::ZERO)?.somebody().asks("home")?;
     let again = agent.latest_forecast("home")?;
     assert!(again.iter().any(|step| step["segment"] == "cart" && sure(step) > 0.6), "{again:#?}");
