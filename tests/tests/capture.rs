@@ -8,7 +8,7 @@ use weft_tests::http::Request;
 use weft_tests::image::segment_image;
 use weft_tests::wait::wait_for;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 
 #[test]
 fn a_request_is_told_with_who_asked_what_of_whom_and_when_and_without_any_secret() -> Result<()> {

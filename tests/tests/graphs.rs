@@ -13,7 +13,7 @@ use weft_tests::image::segment_image;
 use weft_tests::ordinary::ordinary_service;
 use weft_tests::wait::{wait_for, wait_for_some};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 const PRICE: &str = "10.96.0.12:80";
 
 #[test]

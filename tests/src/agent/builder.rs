@@ -93,7 +93,7 @@ impl Segment {
             memory_mib: 64,
             cores: 1.0,
             concurrency: 16,
-            start_timeout: Duration::from_secs(20),
+            start_timeout: Duration::from_secs(90),
             env: Vec::new(),
         }
     }
