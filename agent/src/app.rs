@@ -39,8 +39,6 @@ use crate::{drain, metrics};
 
 /// Bytes of the kernel's ring: half a second of 4,000 requests of 2 KiB each.
 const CAPTURE_RING_BYTES: u32 = 4 << 20;
-/// The bar of `confidence = "auto"`: below it a container is made in vain more often than two times in three.
-const CONFIDENCE_AUTO: f64 = 0.35;
 /// Creations that one core can have under way: most of their time is spent waiting for the runtime.
 const CREATING_PER_CORE: f64 = 2.0;
 /// Segments that wait for more memory.
@@ -102,6 +100,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         learn: learned.clone(),
         starved: starve,
         measured: measure,
+        store: store.clone(),
         clock,
         known: known.clone(),
     };
@@ -373,8 +372,8 @@ fn rules(config: &Config, segments: &Segments, epoch: &str) -> Rules {
         keep_alive_ms: config.policy.keep_alive.as_millis() as u64,
         timing: config.policy.timing,
         confidence: match config.policy.confidence {
-            Confidence::Auto => CONFIDENCE_AUTO,
-            Confidence::Fixed(bar) => bar,
+            Confidence::Auto => None,
+            Confidence::Fixed(bar) => Some(bar),
         },
         weave: config.agent.weave,
         epoch: epoch.to_owned(),

@@ -103,7 +103,8 @@ pub(super) fn graphs(reply: &v1::GraphsReply) -> String {
 pub(super) fn forecasts(reply: &v1::ForecastsReply) -> String {
     let mut text = String::new();
     if !reply.forecasts.is_empty() {
-        let mut table = Table::new(&[">forecast", "after", "segment", ">position", ">confidence", ">in ms"]);
+        let head = [">forecast", "after", "segment", ">position", ">confidence", ">bar", ">in ms", "worth"];
+        let mut table = Table::new(&head);
         for forecast in &reply.forecasts {
             for (index, step) in forecast.path.iter().enumerate() {
                 let first = |text: String| if index == 0 { text } else { String::new() };
@@ -113,7 +114,9 @@ pub(super) fn forecasts(reply: &v1::ForecastsReply) -> String {
                     step.segment.clone(),
                     step.position.to_string(),
                     format!("{:.2}", step.confidence),
+                    step.bar.filter(|bar| *bar <= 1.0).map(|bar| format!("{bar:.2}")).unwrap_or_default(),
                     step.expected_ms.to_string(),
+                    worth(step),
                 ]);
             }
         }
@@ -127,7 +130,29 @@ pub(super) fn forecasts(reply: &v1::ForecastsReply) -> String {
     for line in &reply.explanation {
         text += &format!("\n{}\n", line.replace(": ", "\n    "));
     }
+    let latest = reply.forecasts.last().filter(|_| !reply.explanation.is_empty());
+    for step in latest.iter().flat_map(|forecast| &forecast.path).filter(|step| step.bar.is_some()) {
+        text += &format!(
+            "\n{}\n    made in vain it costs {:.0} MB·s of memory and CPU, in time it gains {:.0}\n    {}\n",
+            step.segment,
+            step.waste_mb_s,
+            step.gain_mb_s,
+            worth(step),
+        );
+    }
     text
+}
+
+/// What a step of a forecast was worth, in words.
+fn worth(step: &v1::StepStatus) -> String {
+    match (step.outcome.as_str(), step.bar) {
+        ("waste", _) => format!("waste, {:.1} MB·s", step.wasted_mb_s),
+        ("", None) => String::new(),
+        ("", Some(bar)) if step.confidence >= bar => "acted upon".into(),
+        ("", Some(bar)) if bar <= 1.0 => "below the bar".into(),
+        ("", Some(_)) => "nothing is made of it".into(),
+        (outcome, _) => format!("{outcome}, saved {:.0} ms", step.saved_ms),
+    }
 }
 
 pub(super) fn accuracy(reply: &v1::AccuracyReply) -> String {

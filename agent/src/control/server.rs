@@ -25,6 +25,7 @@ use crate::{learn, predict};
 
 /// Ways through the trees that are shown.
 const EXPLAINED_MAX: usize = 8;
+const MB_PER_GB: f64 = 1024.0;
 
 /// Where the service asks.
 pub struct Control {
@@ -222,17 +223,23 @@ impl v1::weft_server::Weft for Control {
     ) -> Result<Response<v1::ForecastsReply>, Status> {
         let learn = ask(&self.learn, learn::Message::Look).await?;
         let predict = ask(&self.predict, predict::Message::Look).await?;
-        let step = |step: &crate::weave::Step| v1::StepStatus {
-            segment: self.name(step.segment),
-            confidence: step.confidence,
-            expected_ms: step.expected_ms,
-            position: step.position,
+        let step = |(step, worth): (&crate::weave::Step, &learn::Worth)| v1::StepStatus {
+                segment: self.name(step.segment),
+                confidence: step.confidence,
+                expected_ms: step.expected_ms,
+                position: step.position,
+                bar: worth.weighed.map(|weighed| weighed.bar),
+                waste_mb_s: worth.weighed.map_or(0.0, |weighed| weighed.waste_gb_s * MB_PER_GB),
+                gain_mb_s: worth.weighed.map_or(0.0, |weighed| weighed.gain_gb_s * MB_PER_GB),
+                outcome: worth.lesson.as_ref().map_or("", |lesson| lesson.verdict.word()).into(),
+                saved_ms: worth.lesson.as_ref().map_or(0.0, |lesson| lesson.saved_ms),
+                wasted_mb_s: worth.lesson.as_ref().map_or(0.0, learn::Lesson::wasted_mb_s),
         };
-        let forecasts = learn.forecasts.iter().map(|(at_ms, forecast)| v1::ForecastStatus {
-            id: forecast.id,
-            at_ms: *at_ms,
-            trigger: self.name(forecast.trigger),
-            path: forecast.path.iter().map(step).collect(),
+        let forecasts = learn.forecasts.iter().map(|told| v1::ForecastStatus {
+            id: told.forecast.id,
+            at_ms: told.at_ms,
+            trigger: self.name(told.forecast.trigger),
+            path: told.forecast.path.iter().zip(&told.steps).map(step).collect(),
         });
         let explanation = if request.get_ref().explain { predict.explanation } else { Vec::new() };
         Ok(Response::new(v1::ForecastsReply {

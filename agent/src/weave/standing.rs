@@ -3,7 +3,7 @@
 //! rule, in models; here are only its terms. Without forecasts of time an instance stays for the keep-alive, and none is
 //! made.
 
-use weft_models::policy::{Foresight, Rule};
+use weft_models::policy::{Foresight, Rule, Tuner};
 use weft_models::replay::{Decision, Hold, Idle, Met, Policy};
 use weft_models::seed;
 use weft_models::trace::App;
@@ -31,6 +31,16 @@ impl Standing {
         let rule = Rule::of_keep_alive(keep_alive_ms.saturating_mul(1_000));
         let foresight = Foresight::of_node(seed::timing(), rule, SEGMENTS_MAX);
         Self { foresight, segments: Vec::new() }
+    }
+
+    /// What was learned of classes of segments.
+    pub(super) fn tuner(&self) -> &Tuner {
+        self.foresight.tuner()
+    }
+
+    /// Goes on from what was learned before.
+    pub(super) fn set_tuner(&mut self, tuner: Tuner) {
+        self.foresight.set_tuner(tuner);
     }
 
     /// Knows all of so many segments.

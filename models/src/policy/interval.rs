@@ -27,6 +27,7 @@ pub(super) struct Interval {
     expected: Vec<(u64, f64)>,
     arms_us: [u64; ARMS],
     own_us: u64,
+    starts: u32,
     followed: Option<Decision>,
 }
 
@@ -51,7 +52,13 @@ impl Interval {
 
     /// What is done until the next decision.
     pub(super) fn follow(&mut self, decision: Decision) {
-        self.followed = Some(decision);
+        let stood = self.followed.replace(decision).is_none_or(|before| before.hold == Hold::Loaded);
+        self.starts += u32::from(!stood && decision.hold == Hold::Loaded);
+    }
+
+    /// How often an instance was to be made ahead of the call.
+    pub(super) fn starts(&self) -> u32 {
+        self.starts
     }
 
     /// Accounts for the time up to now; what was expected after that is forgotten.

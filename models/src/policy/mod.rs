@@ -5,10 +5,23 @@
 //! more than the memory that it takes. Costs of standing add up over time and savings do, too, so the rule is best in
 //! every moment by itself, whatever was decided before; only the time that a start takes has to be looked ahead.
 
+use serde::{Deserialize, Serialize};
+
 mod foresight;
 mod guard;
 mod interval;
+mod steps;
 mod tune;
 
 pub use foresight::{Foresight, Rule, Tuned};
+pub use steps::{CPU_GB_S, Stake, Steps, Weighed};
 pub use tune::{ARMS, Class, KEEP, MULTIPLES, Tuner};
+
+/// What hits and waste have taught, to outlive an agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Learned {
+    /// Of instances that stand, by class of segments.
+    pub standing: Tuner,
+    /// Of steps of forecasts, by class of steps.
+    pub steps: Tuner,
+}
