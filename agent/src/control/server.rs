@@ -224,16 +224,16 @@ impl v1::weft_server::Weft for Control {
         let learn = ask(&self.learn, learn::Message::Look).await?;
         let predict = ask(&self.predict, predict::Message::Look).await?;
         let step = |(step, worth): (&crate::weave::Step, &learn::Worth)| v1::StepStatus {
-                segment: self.name(step.segment),
-                confidence: step.confidence,
-                expected_ms: step.expected_ms,
-                position: step.position,
-                bar: worth.weighed.map(|weighed| weighed.bar),
-                waste_mb_s: worth.weighed.map_or(0.0, |weighed| weighed.waste_gb_s * MB_PER_GB),
-                gain_mb_s: worth.weighed.map_or(0.0, |weighed| weighed.gain_gb_s * MB_PER_GB),
-                outcome: worth.lesson.as_ref().map_or("", |lesson| lesson.verdict.word()).into(),
-                saved_ms: worth.lesson.as_ref().map_or(0.0, |lesson| lesson.saved_ms),
-                wasted_mb_s: worth.lesson.as_ref().map_or(0.0, learn::Lesson::wasted_mb_s),
+            segment: self.name(step.segment),
+            confidence: step.confidence,
+            expected_ms: step.expected_ms,
+            position: step.position,
+            bar: worth.weighed.map(|weighed| weighed.bar),
+            waste_mb_s: worth.weighed.map_or(0.0, |weighed| weighed.waste_gb_s * MB_PER_GB),
+            gain_mb_s: worth.weighed.map_or(0.0, |weighed| weighed.gain_gb_s * MB_PER_GB),
+            outcome: worth.lesson.as_ref().map_or("", |lesson| lesson.verdict.word()).into(),
+            saved_ms: worth.lesson.as_ref().map_or(0.0, |lesson| lesson.saved_ms),
+            wasted_mb_s: worth.lesson.as_ref().map_or(0.0, learn::Lesson::wasted_mb_s),
         };
         let forecasts = learn.forecasts.iter().map(|told| v1::ForecastStatus {
             id: told.forecast.id,

@@ -307,7 +307,7 @@ impl Learn {
             }
             Note::Weighed { forecast, bars } => {
                 if let Some(told) = self.told(*forecast) {
-                    told.steps.iter_mut().zip(bars).for_each(|(step, bar)| step.weighed = Some(*bar));
+                    told.steps.iter_mut().zip(bars).for_each(|(step, bar)| step.weighed = *bar);
                 }
                 return;
             }

@@ -301,8 +301,8 @@ pub enum Note {
     Weighed {
         /// The forecast.
         forecast: u64,
-        /// What each step's confidence is measured by, in the order of its path.
-        bars: Vec<Weighed>,
+        /// What each step's confidence is measured by, in the order of its path; nothing for one that is never acted upon.
+        bars: Vec<Option<Weighed>>,
     },
     /// An instance is gone, or was used for the first time: what it cost until then.
     Spent {

@@ -61,8 +61,11 @@ impl Weaver {
         if !self.rules.weave || self.draining {
             return;
         }
-        let bars: Vec<Weighed> = forecast.path.iter().map(|step| self.weigh(forecast, step, now_ms)).collect();
-        let worth_it = |(step, weighed): (&'a Step, &Weighed)| (step.confidence >= weighed.bar).then_some(step);
+        let bars: Vec<Option<Weighed>> =
+            forecast.path.iter().map(|step| self.weigh(forecast, step, now_ms)).collect();
+        let worth_it = |(step, weighed): (&'a Step, &Option<Weighed>)| {
+            weighed.filter(|weighed| step.confidence >= weighed.bar).map(|_| step)
+        };
         let picks: Vec<&Step> = forecast.path.iter().zip(&bars).filter_map(worth_it).collect();
         self.actions.push(Action::Note(Note::Weighed { forecast: forecast.id, bars }));
         if picks.is_empty() {
@@ -86,9 +89,14 @@ impl Weaver {
         number
     }
 
-    /// What a step's confidence is measured by. What decides is fixed, or follows from what steps were worth before.
-    fn weigh(&mut self, forecast: &Forecast, step: &Step, now_ms: u64) -> Weighed {
+    /// What a step's confidence is measured by, if it can be acted upon. The bar is fixed, or follows from what steps were
+    /// worth before.
+    fn weigh(&mut self, forecast: &Forecast, step: &Step, now_ms: u64) -> Option<Weighed> {
         let segment = step.segment;
+        let near = step.expected_ms <= HORIZON_MS && step.confidence.is_finite();
+        if !near || !self.deployments.serves(segment) {
+            return None;
+        }
         let times = Times::of(step, self.cold_ms[segment], now_ms);
         let stands = self.instances.values().any(|i| i.segment == segment && i.is_alive());
         let stake = Stake {
@@ -104,13 +112,9 @@ impl Weaver {
         if let Some(bar) = self.rules.confidence {
             weighed.bar = bar;
         }
-        if step.expected_ms > HORIZON_MS || !self.deployments.serves(segment) {
-            weighed.bar = f64::INFINITY;
-            return weighed;
-        }
         let acts = step.confidence >= weighed.bar;
         self.steps.follow(segment as u32, step.asker, step.confidence, stake, acts);
-        weighed
+        Some(weighed)
     }
 
     fn nodes(&self, forecast: &Forecast, picks: &[&Step], now_ms: u64) -> Vec<Node> {

@@ -89,7 +89,15 @@ impl Rule {
         let price_gb_s = keep_us.max(1) as f64 / SECOND_US as f64;
         let grace_us = keep_us.min(NODE_GRACE_US);
         let (memory_power, rate_power) = (1.0, 0.0);
-        Self { price_gb_s, memory_power, rate_power, tuned, known_min: KNOWN_MIN, grace_us, cpu_gb_s: CPU_GB_S }
+        Self {
+            price_gb_s,
+            memory_power,
+            rate_power,
+            tuned,
+            known_min: KNOWN_MIN,
+            grace_us,
+            cpu_gb_s: CPU_GB_S,
+        }
     }
 
     /// Price of a cold start in GB·s.
@@ -191,21 +199,21 @@ impl<'a> Foresight<'a> {
         self.tuner = tuner;
     }
 
-    /// Price of a cold start of a segment now: of the rule, and of somebody who waits while a core works.
+    /// Price of a cold start of a segment now.
     fn price(&self, app: usize, now_us: u64) -> f64 {
         let Segment { gigabytes, calls, first_us, .. } = self.segments[app];
         let hours = ((now_us - first_us) as f64 / 3.6e9).max(1.0);
-        (self.rule.price(gigabytes, calls as f64 / hours) + self.start_gb_s(app)).max(f64::MIN_POSITIVE)
+        self.rule.price(gigabytes, calls as f64 / hours).max(f64::MIN_POSITIVE)
     }
 
-    /// What the CPU of a start is worth.
+    /// What the CPU of a start is worth. For as long somebody waits who finds none: that is worth as much.
     fn start_gb_s(&self, app: usize) -> f64 {
         self.segments[app].start_us as f64 / 1e6 * self.rule.cpu_gb_s
     }
 
     /// Stretches from now on as long as they are all to be stood through, or none.
     fn look(&mut self, app: usize, now_us: u64, hold: Hold, bar: f64) -> Option<Decision> {
-        // Made in vain it costs a start, which is to be less than what it is hoped to save: calls per start.
+        // What a start in vain costs, in prices of a cold start.
         let start = self.start_gb_s(app) * bar / self.segments[app].gigabytes;
         let trigger = self.apps[app].trigger;
         let rhythm = self.timing.get(app as u32)?;
@@ -237,7 +245,7 @@ impl<'a> Foresight<'a> {
             at_us = until_us;
         }
         let none = (-calls).exp();
-        if hold == Hold::Unloaded && 1.0 - none < none * start {
+        if hold == Hold::Unloaded && (1.0 - none) * (1.0 + start) < none * start {
             decided = Some(Hold::Unloaded);
         }
         Some(Decision { hold: decided.unwrap_or(hold), until_us: at_us })
@@ -254,7 +262,7 @@ impl<'a> Foresight<'a> {
         let starts = f64::from(segment.interval.starts()) * start_gb_s;
         let in_this = segment.interval.lost_gb_s(segment.gigabytes, now_us, keep_us) + starts;
         let lost = segment.guard.lost_gb_s(now_us).max(in_this);
-        let arm = if lost > lost_max * price { KEEP } else { self.tuner.arm(class) };
+        let arm = if lost > lost_max * (price + start_gb_s) { KEEP } else { self.tuner.arm(class) };
         (arm, keep_us)
     }
 

@@ -241,9 +241,9 @@ impl<A: Copy + PartialEq> Steps<A> {
 
 /// The least confidence from which an arm acts; the last arm never does.
 fn bar(arm: usize, waste_gb_s: f64, gain_gb_s: f64) -> f64 {
-    MULTIPLES.get(arm).map_or(f64::INFINITY, |multiple| {
-        (waste_gb_s / (waste_gb_s + gain_gb_s * multiple)).max(BAR_MIN)
-    })
+    MULTIPLES
+        .get(arm)
+        .map_or(f64::INFINITY, |multiple| (waste_gb_s / (waste_gb_s + gain_gb_s * multiple)).max(BAR_MIN))
 }
 
 #[cfg(test)]
