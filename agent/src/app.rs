@@ -171,7 +171,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     tasks.spawn(read_listens(kernel.listens, listening));
     tasks.spawn(read_events(runtime.events(), containers, ending));
-    tasks.spawn(unpack(segments.clone(), containerd.clone(), known));
+    tasks.spawn(unpack(segments.clone(), containerd.clone(), known.clone()));
+    tasks.spawn(keep_spare(network.clone(), known));
     tasks.spawn(pulse(
         config.clone(),
         segments.clone(),
@@ -392,6 +393,13 @@ async fn adopt_later(
     // A driver that is gone adopts nothing, and makes nothing either.
     let _ = weave.send(driver::Message::Adopt(found)).await;
     knows.send_replace(true);
+}
+
+/// Has networks stand ahead of their instances, once it is known which addresses are taken from before.
+async fn keep_spare(network: Arc<Network>, mut known: watch::Receiver<bool>) {
+    if known.wait_for(|known| *known).await.is_ok() {
+        network.keep_spare().await;
+    }
 }
 
 /// Unpacks the images ahead of the first request, and says at once which are not there. While containerd does not answer

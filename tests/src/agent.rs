@@ -167,6 +167,11 @@ impl Agent {
         run_to_end(Command::new(&self.binary).arg("agent").arg("--config").arg(config))
     }
 
+    /// Whether its process was started and not ended since.
+    pub(super) fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Changes the settings; they hold from the next start on.
     pub fn configure(&mut self, change: impl FnOnce(Builder) -> Builder) {
         self.settings = change(self.settings.clone());

@@ -195,6 +195,7 @@ impl v1::weft_server::Weft for Control {
             redirected: self.counters.redirected(),
             segments: totals.map(|(index, totals)| self.segment(index, &weave, totals)).collect(),
             instances: weave.instances.iter().map(|instance| self.instance(instance, weave.now_ms)).collect(),
+            spare_networks: weave.spare_networks.iter().map(ToString::to_string).collect(),
         }))
     }
 

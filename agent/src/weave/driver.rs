@@ -15,6 +15,7 @@ use weft_models::policy::Learned;
 
 use super::make::{Unmade, clear, make, watch};
 use super::network::Network;
+use super::network::spare::SPARE_MIN;
 use super::runs::{Counts, Measured, Runs, network_bytes};
 use super::{
     Action, Admission, Input, Instance, InstanceState, Note, Reading, Refusal, SegmentRules, Version, Weaver,
@@ -94,6 +95,8 @@ pub struct View {
     pub cold_ms: Vec<f64>,
     /// Memory reserved by all instances, in bytes.
     pub reserved_bytes: u64,
+    /// Addresses of networks that stand ahead of their instances.
+    pub spare_networks: Vec<std::net::Ipv4Addr>,
 }
 
 /// What the driver works with.
@@ -327,6 +330,7 @@ impl<R: Runtime> Driver<R> {
                 .collect(),
             cold_ms: self.weaver.cold_ms.clone(),
             reserved_bytes: self.weaver.reserved_bytes(),
+            spare_networks: self.tools.network.spare(),
         }
     }
 
@@ -566,6 +570,7 @@ impl<R: Runtime> Driver<R> {
             };
             readings.push(Reading { instance, open, memory_bytes });
         }
+        self.tools.network.want_spare(SPARE_MIN + self.weaver.planned());
         listening.into_iter().for_each(|instance| self.feed(Input::Listening { instance }));
         if slow {
             let cause = "its program ended; containerd has not told how";

@@ -186,6 +186,14 @@ impl Weaver {
         self.instances.is_empty()
     }
 
+    /// Instances that are to be made ahead within a little while, by what is forecast.
+    pub fn planned(&self) -> usize {
+        let planned = |graph: &Graph| {
+            graph.nodes.iter().filter(|node| node.instance.is_none() && !node.is_over(self.now_ms)).count()
+        };
+        self.graphs.values().map(planned).sum()
+    }
+
     /// Requests that wait for a segment.
     pub fn waiting(&self, segment: usize) -> usize {
         self.waiting[segment].len()
