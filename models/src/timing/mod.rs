@@ -12,6 +12,7 @@
 
 mod features;
 mod forest;
+mod label;
 mod rhythm;
 mod shape;
 mod tutor;
@@ -22,6 +23,7 @@ use crate::trace::{MINUTE_US, SECOND_US, Trigger};
 
 pub use features::{AGAIN_NAMES, AGAIN_WIDTH, MINUTE_NAMES, MINUTE_WIDTH};
 pub use forest::{Forest, GrowError, GrowOptions, Lessons};
+pub use label::{Kind, Label};
 pub use rhythm::Rhythm;
 pub use tutor::Tutor;
 

@@ -18,6 +18,8 @@ pub(super) const PARTS: usize = 12;
 pub(super) const PART_S: f64 = 60.0 / PARTS as f64;
 /// When this many intervals or minutes are counted, all counts are halved: what was long ago fades.
 const FADE_AT: u32 = 2_048;
+/// Active minutes that moments of calls are taken over.
+const MOMENTS: u32 = 256;
 /// Counts per active minute are told apart up to these.
 pub(super) const COUNT_STEPS: [u32; 9] = [1, 2, 3, 4, 6, 10, 20, 60, u32::MAX];
 /// Intervals below a minute are told apart by doublings of this, in seconds.
@@ -55,6 +57,9 @@ pub struct Rhythm {
     pub(super) counts_all: u32,
     pub(super) count_mean: f32,
     pub(super) count_before: u32,
+    /// The same mean over more minutes, and the mean of squares.
+    calls_mean: f32,
+    calls_squares: f32,
     firsts: [u16; PARTS],
     firsts_all: u32,
     lags: [Lag; LAGS],
@@ -82,6 +87,8 @@ impl Rhythm {
             counts_all: 0,
             count_mean: 1.0,
             count_before: 0,
+            calls_mean: 0.0,
+            calls_squares: 0.0,
             firsts: [0; PARTS],
             firsts_all: 0,
             lags: [Lag::default(); LAGS],
@@ -150,6 +157,9 @@ impl Rhythm {
         }
         self.count_mean += (self.count as f32 - self.count_mean) / (self.counts_all.min(32) as f32);
         self.count_before = self.count;
+        let (count, weight) = (self.count as f32, 1.0 / self.counts_all.min(MOMENTS) as f32);
+        self.calls_mean += (count - self.calls_mean) * weight;
+        self.calls_squares += (count * count - self.calls_squares) * weight;
     }
 
     fn count_gap(&mut self, gap: u64) {
@@ -270,6 +280,32 @@ impl Rhythm {
     /// How surely an active minute is followed by another after the best period, in `[0, 1]`.
     pub fn regularity(&self) -> f32 {
         self.lags[0].share
+    }
+
+    /// Minutes from each active one that is remembered to the last, newest first.
+    pub(super) fn active_back(&self) -> impl Iterator<Item = usize> {
+        (0..self.known() as usize).filter(|back| self.bits[back / 64] >> (back % 64) & 1 == 1)
+    }
+
+    /// Intervals by length, in minutes, with how many there were of each. Those beyond the longest that is told apart are as long as
+    /// those of them that were last.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = (u64, u16)> {
+        let long: Vec<u64> =
+            self.recent().iter().map(|gap| u64::from(*gap)).filter(|gap| *gap > GAP_MAX as u64).collect();
+        let beyond =
+            if long.is_empty() { GAP_MAX as u64 + 1 } else { long.iter().sum::<u64>() / long.len() as u64 };
+        let length = move |at: usize| if at == 0 { beyond } else { at as u64 };
+        self.gaps
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(move |(at, count)| (length(at), *count))
+    }
+
+    /// Mean and mean square of calls in an active minute.
+    pub(super) fn calls_per_active(&self) -> (f32, f32) {
+        let count = self.count as f32;
+        if self.counts_all == 0 { (count, count * count) } else { (self.calls_mean, self.calls_squares) }
     }
 
     /// Looks for the periods after which an active minute was most surely followed by another.
