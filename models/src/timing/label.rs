@@ -9,7 +9,8 @@
 //!   intervals or more have a coefficient of variation of at most 0.2, with three minutes or more between calls. Or (c) some
 //!   minutes of a period are kept: each of at least four times of it in all, at least four times in five, so that chance would do
 //!   this for one segment in a hundred at most (Chernoff's bound on the binomial tail, Bonferroni's over all periods and places),
-//!   and at least half of the active minutes are explained by that; a call may be a minute late.
+//!   and at least half of the active minutes are explained by that; a call may be a minute late. Or (d) times of the day are kept
+//!   on at least three days after the first, at least four days in five, and explain half of the active minutes.
 //! - **rare**: fewer than eight intervals.
 //! - **burst**: three or more silences of ten minutes (the usual keep-alive), five or more calls between two of them, at most one
 //!   minute in four active, and either an index of dispersion of at least 3, or intervals with a coefficient of variation of at
@@ -51,7 +52,7 @@ const EACH_MINUTE: f32 = 0.9;
 const INTERVALS_MIN: u32 = 8;
 /// Minutes of a silence.
 const SILENCE_MINUTES: u64 = 10;
-const SILENCES_MIN: u32 = 3;
+const SILENCES_MIN: f32 = 3.0;
 const BURST_CALLS_MIN: f32 = 5.0;
 const BURST_ACTIVE_MAX: f32 = 0.25;
 const BURST_DISPERSION: f32 = 3.0;
@@ -119,10 +120,10 @@ impl Label {
             burst_calls: 0.0,
             silence_minutes: 0.0,
         };
-        if gaps.silences > 0 {
+        if gaps.silences > 0.0 {
             let calls = rhythm.calls_per_active().0 * (gaps.count + 1) as f32;
-            label.burst_calls = calls / (gaps.silences + 1) as f32;
-            label.silence_minutes = gaps.silent / gaps.silences as f32;
+            label.burst_calls = calls / (gaps.silences + 1.0);
+            label.silence_minutes = gaps.silent / gaps.silences;
         }
         if let Some(clock) = Clock::of(rhythm, &gaps, label.dispersion) {
             return Self { kind: Kind::Timer, period_s: clock.period_s, kept: clock.kept, ..label };
@@ -161,21 +162,20 @@ struct Gaps {
     sum: f32,
     squares: f32,
     /// Those that are silences, and their minutes.
-    silences: u32,
+    silences: f32,
     silent: f32,
 }
 
 impl Gaps {
     fn of(rhythm: &Rhythm) -> Self {
-        let mut gaps = Self { count: 0, sum: 0.0, squares: 0.0, silences: 0, silent: 0.0 };
+        let mut gaps = Self { count: rhythm.gaps_all, sum: 0.0, squares: 0.0, silences: 0.0, silent: 0.0 };
         for (minutes, count) in rhythm.gaps() {
-            let (long, times) = (minutes as f32, f32::from(count));
-            gaps.count += u32::from(count);
-            gaps.sum += times * long;
-            gaps.squares += times * long * long;
+            let long = minutes as f32;
+            gaps.sum += count * long;
+            gaps.squares += count * long * long;
             if minutes >= SILENCE_MINUTES {
-                gaps.silences += u32::from(count);
-                gaps.silent += times * long;
+                gaps.silences += count;
+                gaps.silent += count * long;
             }
         }
         gaps
@@ -223,15 +223,22 @@ impl Clock {
         if apart && gaps.count >= KEPT_MIN {
             return Some(Self::of_intervals(rhythm, gaps));
         }
-        kept_minutes(rhythm).or(even)
+        kept_minutes(rhythm).or(even).or_else(|| Self::of_days(rhythm, gaps))
+    }
+
+    /// One that strikes at times of the day.
+    fn of_days(rhythm: &Rhythm, gaps: &Gaps) -> Option<Self> {
+        let (calls, kept) = rhythm.days.kept()?;
+        let explained = calls / (gaps.count + 1) as f32;
+        (explained >= EXPLAINED_MIN).then_some(Self { period_s: 86_400.0, kept })
     }
 
     /// One whose calls are so long apart, give or take a minute.
     fn of_intervals(rhythm: &Rhythm, gaps: &Gaps) -> Self {
         let usual = whole(gaps.mean());
         let near = |minutes: u64| (minutes as f32 - usual).abs() <= (usual / 10.0).max(1.0);
-        let kept: u32 = rhythm.gaps().filter(|(minutes, _)| near(*minutes)).map(|(_, n)| u32::from(n)).sum();
-        Self { period_s: usual * 60.0, kept: kept as f32 / gaps.count as f32 }
+        let kept: f32 = rhythm.gaps().filter(|(minutes, _)| near(*minutes)).map(|(_, count)| count).sum();
+        Self { period_s: usual * 60.0, kept: kept / gaps.count as f32 }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::days::Days;
 use crate::trace::{MINUTE_US, SECOND_US};
 
 /// Longest interval that is told from longer ones, in minutes.
@@ -18,6 +19,9 @@ pub(super) const PARTS: usize = 12;
 pub(super) const PART_S: f64 = 60.0 / PARTS as f64;
 /// When this many intervals or minutes are counted, all counts are halved: what was long ago fades.
 const FADE_AT: u32 = 2_048;
+/// Intervals beyond the longest, and the minutes that they waited there, as long as none has been seen.
+const BEYOND_ENDS: f32 = 0.5;
+const BEYOND_MINUTES: f32 = 30.0;
 /// Active minutes that moments of calls are taken over.
 const MOMENTS: u32 = 256;
 /// Counts per active minute are told apart up to these.
@@ -63,6 +67,7 @@ pub struct Rhythm {
     firsts: [u16; PARTS],
     firsts_all: u32,
     lags: [Lag; LAGS],
+    pub(super) days: Days,
     /// Intervals between calls of less than about a minute, by doublings.
     short: [u16; SHORT_STEPS],
     short_all: u32,
@@ -92,10 +97,12 @@ impl Rhythm {
             firsts: [0; PARTS],
             firsts_all: 0,
             lags: [Lag::default(); LAGS],
+            days: Days::default(),
             short: [0; SHORT_STEPS],
             short_all: 0,
         };
         rhythm.mark(now_us);
+        rhythm.days.called(now_us, u64::MAX);
         rhythm
     }
 
@@ -116,6 +123,7 @@ impl Rhythm {
         self.minute = minute;
         self.count = 1;
         self.mark(now_us);
+        self.days.called(now_us, gap);
         self.find_lags();
         true
     }
@@ -287,19 +295,30 @@ impl Rhythm {
         (0..self.known() as usize).filter(|back| self.bits[back / 64] >> (back % 64) & 1 == 1)
     }
 
-    /// Intervals by length, in minutes, with how many there were of each. Those beyond the longest that is told apart are as long as
+    /// Intervals by length, in minutes, with how many there were of each. Those beyond the longest that is told apart were like
     /// those of them that were last.
-    pub(super) fn gaps(&self) -> impl Iterator<Item = (u64, u16)> {
-        let long: Vec<u64> =
-            self.recent().iter().map(|gap| u64::from(*gap)).filter(|gap| *gap > GAP_MAX as u64).collect();
-        let beyond =
-            if long.is_empty() { GAP_MAX as u64 + 1 } else { long.iter().sum::<u64>() / long.len() as u64 };
-        let length = move |at: usize| if at == 0 { beyond } else { at as u64 };
-        self.gaps
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count > 0)
-            .map(move |(at, count)| (length(at), *count))
+    pub(super) fn gaps(&self) -> impl Iterator<Item = (u64, f32)> {
+        let last = self.recent().iter().map(|gap| u64::from(*gap));
+        let mut long: Vec<u64> = last.filter(|gap| *gap > GAP_MAX as u64).collect();
+        if long.is_empty() {
+            long.push(GAP_MAX as u64 + 1);
+        }
+        let each = f32::from(self.gaps[0]) / long.len() as f32;
+        let short = (1..=GAP_MAX as u64).map(|gap| (gap, f32::from(self.gaps[gap as usize])));
+        short.chain(long.into_iter().map(move |gap| (gap, each))).filter(|(_, count)| *count > 0.0)
+    }
+
+    /// The most that a call in a minute beyond the longest interval that is told apart is likely: trees have no lessons of such minutes.
+    /// What is counted is how many of the last intervals ended there, over the minutes that they and this one waited there.
+    pub(super) fn chance_beyond(&self, minute: u64) -> f32 {
+        let beyond = |gap: u64| gap.saturating_sub(GAP_MAX as u64) as f32;
+        let waited = beyond(minute - self.minute);
+        if waited == 0.0 {
+            return 1.0;
+        }
+        let ended = self.recent().iter().map(|gap| beyond(u64::from(*gap))).filter(|gap| *gap > 0.0);
+        let (ends, minutes) = ended.fold((BEYOND_ENDS, BEYOND_MINUTES), |(n, sum), gap| (n + 1.0, sum + gap));
+        ends / (minutes + waited)
     }
 
     /// Mean and mean square of calls in an active minute.
