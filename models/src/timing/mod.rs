@@ -8,10 +8,13 @@
 //! ```
 //!
 //! Time is cut at the minutes of the clock, as schedules are. Two forests judge: one each coming minute, one the rest of a
-//! minute that has had a call. Where in the minute a call falls is counted per segment.
+//! minute that has had a call. Where in the minute a call falls is counted per segment, and so is at what times of the day and on
+//! which days of the week calls end a long silence: days are beyond what the trees are grown on.
 
+mod days;
 mod features;
 mod forest;
+mod label;
 mod rhythm;
 mod shape;
 mod tutor;
@@ -22,6 +25,7 @@ use crate::trace::{MINUTE_US, SECOND_US, Trigger};
 
 pub use features::{AGAIN_NAMES, AGAIN_WIDTH, MINUTE_NAMES, MINUTE_WIDTH};
 pub use forest::{Forest, GrowError, GrowOptions, Lessons};
+pub use label::{Kind, Label};
 pub use rhythm::Rhythm;
 pub use tutor::Tutor;
 
@@ -162,7 +166,10 @@ impl Outlook {
         let kept = &mut self.minutes[(minute % 2) as usize];
         // Within a minute more calls change the features a little: the answer for the next minute is asked for again.
         if kept.0 != minute || minute == rhythm.minute + 1 {
-            *kept = (minute, model.minute.confidence(&features::of_minute(rhythm, trigger, minute)));
+            let soon = model.minute.confidence(&features::of_minute(rhythm, trigger, minute));
+            let soon = soon.min(rhythm.chance_beyond(minute));
+            // The trees have seen hours. What comes by the day comes beside that.
+            *kept = (minute, soon + rhythm.days.chance(minute) * (1.0 - soon));
         }
         kept.1
     }
