@@ -172,8 +172,7 @@ impl Learned {
     /// See [`ArtifactError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Learned, ArtifactError> {
         let learned: Learned = open(KIND_POLICY, bytes)?;
-        let sound = learned.standing.is_sound() && learned.steps.is_sound();
-        if sound { Ok(learned) } else { Err(ArtifactError::Unsound) }
+        if learned.is_sound() { Ok(learned) } else { Err(ArtifactError::Unsound) }
     }
 }
 

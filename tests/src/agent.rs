@@ -112,6 +112,11 @@ impl Agent {
         Ok(fs::remove_file(archive)?)
     }
 
+    /// Where it keeps what it has learned; open to others while it does not run.
+    pub fn state(&self) -> PathBuf {
+        self.place.state()
+    }
+
     /// Where the layers of its images are kept.
     pub fn cache(&self) -> &Path {
         &self.settings.cache

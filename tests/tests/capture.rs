@@ -306,11 +306,10 @@ fn nothing_holds_a_secret(agent: &mut Agent, watch: &Watch) -> Result<()> {
     for listing in ["status", "graphs", "forecasts", "profile"] {
         shown.push(agent.weft(&[listing, "-o", "json"])?);
     }
-    let directory = agent.place().directory().to_owned();
     agent.terminate()?;
     shown.extend(watch.lines().iter().map(ToString::to_string));
     assert!(shown.iter().all(|text| !text.contains("5ecret")), "{shown:#?}");
-    let (mut files, mut folders) = (vec![agent.place().log()], vec![directory.join("learned")]);
+    let (mut files, mut folders) = (vec![agent.place().log()], vec![agent.state()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();

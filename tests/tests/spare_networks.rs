@@ -33,7 +33,8 @@ fn an_instance_takes_a_network_that_stands_and_another_takes_its_place() -> Resu
 
     // They are held by the agent alone, and go with it.
     agent.kill9()?;
-    let links = |agent: &Agent| agent.traces().map(|all| all.iter().filter(|one| one.kind == "link to").count());
+    let links =
+        |agent: &Agent| agent.traces().map(|all| all.iter().filter(|one| one.kind == "link to").count());
     wait_for("the end of those that nobody had", PATIENCE, || links(&agent).is_ok_and(|count| count == 1))?;
     agent.start_again()?;
     assert_eq!(agent.caller()?.send(&Request::get(agent.address("cart"), "/"))?.status, 200);

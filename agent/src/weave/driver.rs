@@ -37,8 +37,8 @@ pub const MESSAGES_MAX: usize = 4096;
 const TICK: Duration = Duration::from_millis(50);
 /// Memory is read every so many beats; it changes slowly and costs a file.
 const MEMORY_TICKS: u32 = 10;
-/// What was learned is stored every so many beats: half a minute.
-const STORE_TICKS: u32 = 600;
+/// What was learned is stored every so many beats: five minutes.
+const STORE_TICKS: u32 = 6_000;
 /// Pauses between tries of a removal.
 const REMOVE_RETRY: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10)];

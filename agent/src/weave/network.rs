@@ -188,7 +188,8 @@ struct Leases {
 
 impl Leases {
     fn next_address(&mut self, range: std::ops::Range<u32>) -> Option<Ipv4Addr> {
-        let free = (self.next..range.end).chain(range.start..self.next).find(|ip| !self.taken.contains(ip))?;
+        let free =
+            (self.next..range.end).chain(range.start..self.next).find(|ip| !self.taken.contains(ip))?;
         self.next = if free + 1 < range.end { free + 1 } else { range.start };
         self.taken.insert(free);
         Some(Ipv4Addr::from_bits(free))

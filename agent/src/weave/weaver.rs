@@ -201,16 +201,27 @@ impl Weaver {
 
     /// What hits and waste have taught so far.
     pub fn learned(&self) -> Learned {
-        let standing = self.standing.as_ref().map(Standing::tuner).cloned().unwrap_or_default();
-        Learned { standing, steps: self.steps.tuner().clone() }
+        let standing = self.standing.as_ref();
+        let named = self.rules.segments.iter().enumerate();
+        let known = named.filter_map(|(index, rules)| standing?.known(index, &rules.name));
+        Learned {
+            standing: standing.map(Standing::tuner).cloned().unwrap_or_default(),
+            steps: self.steps.tuner().clone(),
+            segments: known.collect(),
+        }
     }
 
     /// Goes on from what was learned before.
     pub fn resume(&mut self, learned: Learned) {
-        if let Some(standing) = &mut self.standing {
-            standing.set_tuner(learned.standing);
-        }
         self.steps.set_tuner(learned.steps);
+        let Some(standing) = &mut self.standing else { return };
+        standing.set_tuner(learned.standing);
+        for known in learned.segments {
+            let of_name = |rules: &SegmentRules| rules.name == known.segment;
+            let Some(segment) = self.rules.segments.iter().position(of_name) else { continue };
+            self.steps.resume(segment as u32, known.calls, known.first_us);
+            standing.resume(segment, known);
+        }
     }
 
     /// Memory that all instances have reserved, in bytes.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::Known;
 use super::guard::Guard;
 use super::interval::Interval;
 use super::steps::CPU_GB_S;
@@ -192,6 +193,21 @@ impl<'a> Foresight<'a> {
     /// What was learned of classes of segments.
     pub fn tuner(&self) -> &Tuner {
         &self.tuner
+    }
+
+    /// What is known of a segment's calls, under this name; nothing where it was never called.
+    pub fn known(&self, app: u32, segment: &str) -> Option<Known> {
+        let Segment { calls, first_us, .. } = self.segments.get(app as usize).filter(|one| one.calls > 0)?;
+        let rhythm = self.timing.get(app)?.clone();
+        Some(Known { segment: segment.to_owned(), calls: *calls, first_us: *first_us, rhythm })
+    }
+
+    /// Goes on from what was known of a segment's calls.
+    pub fn resume(&mut self, app: u32, known: Known) {
+        if let Some(segment) = self.segments.get_mut(app as usize) {
+            (segment.calls, segment.first_us) = (known.calls, known.first_us);
+            self.timing.put(app, known.rhythm);
+        }
     }
 
     /// Goes on from what was learned before.

@@ -5,6 +5,8 @@
 //! Days are those of the clock that is given, of UTC on a node: one that follows local time is an hour off for some days after
 //! its clock is put forward or back. Counting goes on where trees end: these are grown on hours, and days would be new to them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::trace::{MINUTE_US, SECOND_US};
 
 /// Times that are remembered.
@@ -36,7 +38,7 @@ const KEPT_DAYS_MIN: f32 = 3.0;
 const KEPT_SHARE: f32 = 0.8;
 
 /// One time of the day.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Time {
     /// Steps from the beginning of the day, and steps that calls are from that on average.
     at: u16,
@@ -120,12 +122,18 @@ impl Time {
 }
 
 /// The times of the day of one segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Days {
     times: [Time; TIMES],
 }
 
 impl Days {
+    /// Whether calls can have led to it.
+    pub(super) fn is_sound(&self) -> bool {
+        let sound = |time: &Time| u32::from(time.known) <= DAYS && i64::from(time.at) * STEP_S < DAY_S;
+        self.times.iter().all(sound)
+    }
+
     /// Sees the first call of a minute, after so many minutes without one.
     pub(super) fn called(&mut self, now_us: u64, silent_minutes: u64) {
         let (at_s, ends_silence) = ((now_us / SECOND_US) as i64, silent_minutes >= SILENCE_MINUTES);

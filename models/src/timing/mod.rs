@@ -11,6 +11,7 @@
 //! minute that has had a call. Where in the minute a call falls is counted per segment, and so is at what times of the day and on
 //! which days of the week calls end a long silence: days are beyond what the trees are grown on.
 
+mod counts;
 mod days;
 mod features;
 mod forest;
@@ -95,12 +96,23 @@ impl Timing {
         if let Some(rhythm) = &mut self.rhythms[at] {
             return rhythm.called(now_us);
         }
-        if self.known >= self.segments_max {
-            self.forget_oldest();
-        }
-        self.rhythms[at] = Some(Box::new(Rhythm::new(now_us)));
-        self.known += 1;
+        self.put(segment, Rhythm::new(now_us));
         true
+    }
+
+    /// Remembers a segment as it was remembered before.
+    pub fn put(&mut self, segment: u32, rhythm: Rhythm) {
+        let at = segment as usize;
+        if at >= self.rhythms.len() {
+            self.rhythms.resize(at + 1, None);
+        }
+        if self.rhythms[at].is_none() {
+            if self.known >= self.segments_max {
+                self.forget_oldest();
+            }
+            self.known += 1;
+        }
+        self.rhythms[at] = Some(Box::new(rhythm));
     }
 
     /// How many segments are remembered.

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counts;
 use super::days::Days;
 use crate::trace::{MINUTE_US, SECOND_US};
 
@@ -41,7 +42,7 @@ pub(super) struct Lag {
 }
 
 /// One segment's times.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rhythm {
     pub(super) first_minute: u64,
     /// The minute of the last call.
@@ -50,12 +51,13 @@ pub struct Rhythm {
     pub(super) count: u32,
     pub(super) last_us: u64,
     /// Intervals between active minutes by length; those beyond [`GAP_MAX`] in the first place.
-    gaps: Box<[u16; GAP_MAX + 1]>,
+    gaps: Box<[u16]>,
     pub(super) gaps_all: u32,
     recent: [u16; RECENT],
     recent_len: u8,
     /// Bit `n` of the whole: was the `n`-th minute before [`Self::minute`] active?
     bits: [u64; WORDS],
+    #[serde(with = "counts")]
     hour: [u16; 60],
     counts: [u16; COUNT_STEPS.len()],
     pub(super) counts_all: u32,
@@ -82,7 +84,7 @@ impl Rhythm {
             minute,
             count: 1,
             last_us: now_us,
-            gaps: Box::new([0; GAP_MAX + 1]),
+            gaps: vec![0; GAP_MAX + 1].into(),
             gaps_all: 0,
             recent: [0; RECENT],
             recent_len: 0,
@@ -126,6 +128,32 @@ impl Rhythm {
         self.days.called(now_us, gap);
         self.find_lags();
         true
+    }
+
+    /// When it was called last, in µs.
+    pub fn last_us(&self) -> u64 {
+        self.last_us
+    }
+
+    /// Whether calls can have led to it: what is read from a disk may be anything.
+    pub fn is_sound(&self) -> bool {
+        let adds_up = |counts: &[u16], all: u32| {
+            all < FADE_AT && counts.iter().map(|count| u32::from(*count)).sum::<u32>() == all
+        };
+        let lag = |lag: &Lag| (0.0..=1.0).contains(&lag.share) && usize::from(lag.minutes) <= GAP_MAX;
+        let means = [self.count_mean, self.calls_mean, self.calls_squares];
+        self.gaps.len() == GAP_MAX + 1
+            && self.first_minute <= self.minute
+            && self.minute == self.last_us / MINUTE_US
+            && adds_up(&self.gaps[..], self.gaps_all)
+            && adds_up(&self.counts, self.counts_all)
+            && adds_up(&self.firsts, self.firsts_all)
+            && adds_up(&self.short, self.short_all)
+            && self.hour.iter().all(|count| u32::from(*count) < FADE_AT)
+            && usize::from(self.recent_len) <= RECENT
+            && self.lags.iter().all(lag)
+            && means.iter().all(|mean| mean.is_finite() && *mean >= 0.0)
+            && self.days.is_sound()
     }
 
     fn count_short(&mut self, seconds: f64) {

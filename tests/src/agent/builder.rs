@@ -381,7 +381,7 @@ impl Builder {
              [budget]\nmemory = \"{}MiB\"\ncpu = {:?}\ninstances = {}\n\n\
              [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n\n[intake]\ncache = {}\n\
              addresses = \"{}/28\"\n{}\n",
-            quoted(&place.directory().join("learned"))?,
+            quoted(&place.state())?,
             quoted(&place.socket())?,
             quoted(subtree.directory())?,
             self.weave,

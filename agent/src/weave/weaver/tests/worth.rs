@@ -77,7 +77,7 @@ fn what_was_learned_is_taken_over_by_the_next_agent() {
     let mut next = learning();
     assert!(!next.makes_for(0.1));
     next.weaver.resume(story.weaver.learned());
-    // It has to see for itself how often the segment is called.
+    // Without what is known of times, it has to see for itself how often the segment is called.
     for _ in 0..4 {
         next.comes();
         next.wait(130_000);
