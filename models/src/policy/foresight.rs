@@ -341,7 +341,7 @@ impl Policy for Foresight<'_> {
         if !self.segments[app].interval.is_open() {
             let hours = ((now_us - first_us) as f64 / 3.6e9).max(1.0);
             let class = self.timing.get(idle.app).map(|rhythm| class(rhythm, &self.apps[app], calls, hours));
-            self.segments[app].interval.begin(since_us, class.unwrap_or_default());
+            self.segments[app].interval.begin(since_us, class.unwrap_or_default(), idle.hold);
         }
         self.segments[app].interval.pass(gigabytes, price, now_us);
         let (arm, keep_us) = self.arm(app, self.segments[app].interval.class, now_us, price);

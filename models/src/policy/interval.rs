@@ -36,11 +36,12 @@ impl Interval {
         self.open
     }
 
-    pub(super) fn begin(&mut self, since_us: u64, class: Class) {
+    /// Begins one in which an instance has stood, or none, since the last call.
+    pub(super) fn begin(&mut self, since_us: u64, class: Class, hold: Hold) {
         let expected = std::mem::take(&mut self.expected);
         *self = Self { class, open: true, since_us, passed_us: since_us, expected, ..Self::default() };
         self.expected.clear();
-        self.followed = Some(Decision::loaded(u64::MAX));
+        self.followed = Some(Decision { hold, until_us: u64::MAX });
     }
 
     /// A stretch that follows those already expected.
