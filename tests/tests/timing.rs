@@ -64,7 +64,8 @@ fn what_is_due_by_the_clock_stands_before_it_is_called_and_nothing_else_does() -
 
 #[test]
 fn what_was_learned_and_is_damaged_is_said_and_learned_anew() -> Result<()> {
-    let agent = Agent::builder("damaged").fixture("shop/cart:1")?.segment(Segment::new("cart", "shop/cart:1"));
+    let agent =
+        Agent::builder("damaged").fixture("shop/cart:1")?.segment(Segment::new("cart", "shop/cart:1"));
     let mut agent = agent.start()?;
     agent.terminate()?;
     let mut bytes = learned(&agent)?.to_bytes()?;
