@@ -24,9 +24,10 @@ pub(super) fn status(reply: &v1::StatusReply) -> String {
         reply.principals,
     );
     text += &format!(
-        "memory {} of {} MiB reserved; {} connections redirected, {} segments captured, {} dropped\n\n",
+        "memory {} of {} MiB reserved, {} networks stand ahead; {} connections redirected, {} segments captured, {} dropped\n\n",
         reply.reserved_bytes >> 20,
         reply.budget_bytes >> 20,
+        reply.spare_networks.len(),
         reply.redirected,
         reply.captured_segments,
         reply.capture_drops
@@ -43,14 +44,17 @@ pub(super) fn status(reply: &v1::StatusReply) -> String {
 }
 
 fn segments(reply: &v1::StatusReply) -> String {
-    let head =
-        ["segment", "address", ">up", ">waiting", ">warm", ">hit", ">late", ">cold", ">failed", ">pass"];
+    let head = [
+        "segment", "address", "called", ">up", ">waiting", ">warm", ">hit", ">late", ">cold", ">failed",
+        ">pass",
+    ];
     let mut table =
         Table::new(&[&head[..], &[">start ms", ">saved ms", ">wasted MB·s", ">idle MB·s"]].concat());
     for s in &reply.segments {
         let counts = [s.instances, s.waiting, s.warm, s.hit, s.late, s.cold, s.failed, s.pass];
         let sums = [s.cold_start_ms, s.saved_ms, s.wasted_mb_s, s.idle_mb_s];
-        let words = [s.name.clone(), s.address.clone()].into_iter();
+        let called = s.rhythm.as_ref().map(|rhythm| rhythm.words.clone()).unwrap_or_default();
+        let words = [s.name.clone(), s.address.clone(), called].into_iter();
         table.row(
             words.chain(counts.map(|count| count.to_string())).chain(sums.map(|sum| format!("{sum:.0}"))),
         );
@@ -297,5 +301,27 @@ fn seconds(ms: u64) -> String {
         0..10_000 => format!("{:.1} s", ms as f64 / 1000.0),
         10_000..600_000 => format!("{} s", ms / 1000),
         _ => format!("{} min", ms / 60_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_shown_with_what_its_calls_are_like_once_it_was_called() {
+        let rhythm = |words: &str| v1::Rhythm { words: words.to_owned(), ..v1::Rhythm::default() };
+        let one = |name: &str, rhythm| v1::SegmentStatus {
+            name: name.to_owned(),
+            rhythm,
+            ..v1::SegmentStatus::default()
+        };
+        let reply = v1::StatusReply {
+            segments: vec![one("cart", Some(rhythm("timer 5 min"))), one("pay", None)],
+            ..v1::StatusReply::default()
+        };
+        let text = status(&reply);
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with(['c', 'p'])).collect();
+        assert!(rows[0].contains("timer 5 min") && !rows[1].contains("timer"), "{text}");
     }
 }

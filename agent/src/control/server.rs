@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
 use tonic::{Request, Response, Status, Streaming};
 use weft_models::profile::{Forecast, Interval, StorageType};
+use weft_models::timing::Label;
 
 use super::v1;
 use crate::capture::Containers;
@@ -74,7 +75,13 @@ impl Control {
         self.segments.name(segment)
     }
 
-    fn segment(&self, index: usize, weave: &driver::View, totals: &learn::Totals) -> v1::SegmentStatus {
+    fn segment(
+        &self,
+        index: usize,
+        weave: &driver::View,
+        totals: &learn::Totals,
+        label: Option<Label>,
+    ) -> v1::SegmentStatus {
         let segment = self.segments.get(index);
         let of_segment = |instance: &&Instance| instance.segment == index;
         let trouble = &weave.trouble[index];
@@ -104,6 +111,7 @@ impl Control {
             lessons_hit,
             lessons_late,
             lessons_waste,
+            rhythm: label.map(rhythm),
         }
     }
 
@@ -146,6 +154,20 @@ impl Control {
     }
 }
 
+fn rhythm(label: Label) -> v1::Rhythm {
+    v1::Rhythm {
+        label: label.kind.word().into(),
+        words: label.words(),
+        period_s: f64::from(label.period_s),
+        kept: f64::from(label.kept),
+        intervals: u64::from(label.intervals),
+        variation: f64::from(label.variation),
+        dispersion: f64::from(label.dispersion),
+        burst_calls: f64::from(label.burst_calls),
+        silence_minutes: f64::from(label.silence_minutes),
+    }
+}
+
 fn need(forecast: Forecast) -> v1::Need {
     let interval = |one: Interval| {
         let [low, target, high] = [one.low, one.target, one.high].map(f64::from);
@@ -179,6 +201,10 @@ impl v1::weft_server::Weft for Control {
         // A segment that came since the stages were asked is shown the next time.
         let live = |index: &usize| all[*index].live && *index < weave.trouble.len();
         let totals = learn.totals.iter().enumerate().filter(|(index, _)| live(index));
+        let segment = |index: usize, totals: &learn::Totals| {
+            let label = predict.labels.get(index).copied().flatten();
+            self.segment(index, &weave, totals, label)
+        };
         Ok(Response::new(v1::StatusReply {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_ms: self.began.elapsed().as_millis() as u64,
@@ -193,7 +219,7 @@ impl v1::weft_server::Weft for Control {
             captured_segments: self.counters.captured(),
             capture_drops: self.counters.capture_drops(),
             redirected: self.counters.redirected(),
-            segments: totals.map(|(index, totals)| self.segment(index, &weave, totals)).collect(),
+            segments: totals.map(|(index, totals)| segment(index, totals)).collect(),
             instances: weave.instances.iter().map(|instance| self.instance(instance, weave.now_ms)).collect(),
             spare_networks: weave.spare_networks.iter().map(ToString::to_string).collect(),
         }))
