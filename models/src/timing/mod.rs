@@ -23,6 +23,7 @@ mod tutor;
 use serde::{Deserialize, Serialize};
 
 use crate::trace::{MINUTE_US, SECOND_US, Trigger};
+use shape::Firsts;
 
 pub use features::{AGAIN_NAMES, AGAIN_WIDTH, MINUTE_NAMES, MINUTE_WIDTH};
 pub use forest::{Forest, GrowError, GrowOptions, Lessons};
@@ -147,6 +148,7 @@ pub struct Outlook {
     count: u32,
     minutes: [(u64, f32); 2],
     rest: Option<f32>,
+    firsts: Option<Firsts>,
 }
 
 impl Outlook {
@@ -155,7 +157,8 @@ impl Outlook {
         if (self.last_us, self.count) != (rhythm.last_us, rhythm.count) {
             let minutes =
                 if self.last_us / MINUTE_US == rhythm.minute { self.minutes } else { [(0, 0.0); 2] };
-            *self = Self { last_us: rhythm.last_us, count: rhythm.count, minutes, rest: None };
+            let (last_us, count) = (rhythm.last_us, rhythm.count);
+            *self = Self { last_us, count, minutes, ..Self::default() };
         }
         let minute = at_us / MINUTE_US;
         let second = (at_us % MINUTE_US) as f64 / SECOND_US as f64;
@@ -167,7 +170,8 @@ impl Outlook {
             shape::rest(rhythm, f64::from(chance), called, second)
         } else {
             let chance = self.minute(model, rhythm, trigger, minute);
-            shape::minute(rhythm, f64::from(chance), second)
+            let firsts = self.firsts.get_or_insert_with(|| Firsts::of(rhythm));
+            firsts.minute(f64::from(chance), second)
         };
         let until_us = minute.min(at_us / MINUTE_US) * MINUTE_US + (until * SECOND_US as f64) as u64;
         Stretch { until_us: until_us.max(at_us + 1), per_second }

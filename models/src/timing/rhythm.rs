@@ -279,10 +279,8 @@ impl Rhythm {
     /// Share of the minutes with the same place within `period` (a divisor of 60) that were active.
     pub(super) fn phase_share(&self, minute: u64, period: u64) -> f32 {
         let place = minute % period;
-        let active: u32 = (0..60)
-            .filter(|of_hour| of_hour % period == place)
-            .map(|at| u32::from(self.hour[at as usize]))
-            .sum();
+        let of_place = self.hour[place as usize..].iter().step_by(period as usize);
+        let active: u32 = of_place.map(|count| u32::from(*count)).sum();
         // How many minutes with that place there were from the first up to the one asked for.
         let upto = |end: u64| (end + period - 1 - place) / period;
         let seen = upto(minute.max(self.minute)).saturating_sub(upto(self.first_minute));
@@ -307,10 +305,12 @@ impl Rhythm {
         &self.lags
     }
 
-    /// Active minutes per second, over the time that is remembered.
+    /// Calls per second, from the active minutes of the time that is remembered and the usual number of calls in one. Where memory
+    /// is so short that who goes is wanted again at once, each call may start cold, so each one counts.
     pub fn active_per_second(&self) -> f64 {
         let known = self.known();
-        f64::from(self.active_among(known as usize)) / (known as f64 + 5.0) / 60.0
+        let active = f64::from(self.active_among(known as usize)) / (known as f64 + 5.0);
+        active * f64::from(self.calls_per_active().0) / 60.0
     }
 
     /// How surely an active minute is followed by another after the best period, in `[0, 1]`.
@@ -336,8 +336,8 @@ impl Rhythm {
         short.chain(long.into_iter().map(move |gap| (gap, each))).filter(|(_, count)| *count > 0.0)
     }
 
-    /// The most that a call in a minute beyond the longest interval that is told apart is likely: trees have no lessons of such minutes.
-    /// What is counted is how many of the last intervals ended there, over the minutes that they and this one waited there.
+    /// The most that a call in a minute beyond the longest interval that is told apart is likely: trees have no lessons of such
+    /// minutes. Counted is how many of the last intervals ended there, over the minutes that they and this one waited there.
     pub(super) fn chance_beyond(&self, minute: u64) -> f32 {
         let beyond = |gap: u64| gap.saturating_sub(GAP_MAX as u64) as f32;
         let waited = beyond(minute - self.minute);
