@@ -19,7 +19,9 @@ fn by_the_clock(segment: &str, due_us: u64) -> Result<Known> {
     let calls = 288;
     let first_us = now_us + due_us - calls * PERIOD_US;
     let mut rhythm = Rhythm::new(first_us);
-    (1..calls).for_each(|nth| drop(rhythm.called(first_us + nth * PERIOD_US)));
+    for nth in 1..calls {
+        rhythm.called(first_us + nth * PERIOD_US);
+    }
     Ok(Known { segment: segment.to_owned(), calls, first_us, rhythm })
 }
 
