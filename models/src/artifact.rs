@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::features::NAMES;
-use crate::forecast::{Grove, Model};
+use crate::forecast::{Grove, KEPT_MAX, Model};
 use crate::history::History;
 use crate::profile::{self, Sizing};
 use crate::timing::{AGAIN_NAMES, MINUTE_NAMES, TimingModel};
@@ -25,7 +25,8 @@ const KIND_TIMING: u8 = 4;
 /// Goes up whenever the body or the meaning of a feature changes.
 const fn version(kind: u8) -> u16 {
     match kind {
-        KIND_MODEL | KIND_HISTORY => 2,
+        KIND_MODEL => 3,
+        KIND_HISTORY => 2,
         _ => 1,
     }
 }
@@ -84,7 +85,8 @@ impl Model {
         }
         let sound =
             (1..=TREES_MAX).contains(&model.trees.len()) && model.trees.iter().all(|tree| tree.is_sound());
-        let sound = sound && model.base.is_finite();
+        let cascade = model.first <= model.trees.len() && (1..=KEPT_MAX).contains(&model.kept);
+        let sound = sound && cascade && model.base.is_finite();
         if !sound {
             return Err(ArtifactError::Unsound);
         }

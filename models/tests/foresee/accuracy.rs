@@ -92,3 +92,19 @@ fn an_explanation_adds_up_to_the_confidence_it_explains() {
     let strongest = explanations[0].strongest(3);
     assert!(strongest.len() == 3 && strongest[0].push.abs() >= strongest[2].push.abs());
 }
+
+#[test]
+fn a_candidate_is_explained_with_the_confidence_it_is_ranked_by() {
+    let town = town(3_000);
+    let model = Model::train(&town.lessons, Options { first: 4, kept: 2, ..Options::default() }, 1).unwrap();
+    let candidates = town.history.candidates(crate::worlds::user(1), town.now_ms);
+    let explanations = model.explain(&candidates);
+    let ranked = model.rank(&candidates);
+    for explanation in &explanations {
+        let one = ranked.iter().find(|one| one.segment == explanation.segment).unwrap();
+        assert_eq!(one.confidence, explanation.confidence);
+    }
+    let shown_to_all = explanations.iter().filter(|explanation| explanation.trees.len() == 32).count();
+    assert!((1..=2).contains(&shown_to_all), "{shown_to_all}");
+    assert!(explanations.iter().all(|explanation| [4, 32].contains(&explanation.trees.len())));
+}
