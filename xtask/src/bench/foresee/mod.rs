@@ -7,6 +7,7 @@
 //! did them good on held-out requests of the past.
 mod neural;
 mod peers;
+mod retrain;
 mod row;
 mod score;
 mod sessions;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use weft_models::trace::habits;
 
 use self::neural::{MODELS, Python};
+use self::retrain::{Gathered, LESSONS, Retrain};
 use self::row::{PeerRow, Row};
 use self::sessions::Sessions;
 use super::machine::Machine;
@@ -67,6 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let names: Vec<&str> = arguments.traces.iter().map(String::as_str).collect();
     let names = if names.is_empty() { habits::ALL.to_vec() } else { names };
     let mut outcome = Outcome::default();
+    let mut gathered = Gathered::of(names.len());
     if python.is_some() {
         let seconds = arguments.peer_seconds;
         outcome.notes.push(format!("each network had about {seconds} s of CPU to learn from a trace's past"));
@@ -76,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let open = |path: &str| Ok(Box::new(data::open(&folder.join(path))?) as Box<dyn Read>);
         let habits = habits::read(name, &open).with_context(|| folder.display().to_string())?;
         let sessions = Sessions::new(habits, arguments.cut, arguments.until)?;
-        outcome.add(&sessions, python.as_ref(), &mut progress)?;
+        outcome.add(&sessions, &mut gathered, python.as_ref(), &mut progress)?;
         // A run takes long; what is known of it is told at once.
         match outcome.rows.last().map(Row::table) {
             Some(table) if arguments.json => eprint!("{table}"),
@@ -84,15 +87,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             None => {}
         }
     }
+    progress.stage("training again");
+    let retrain = gathered.train(LESSONS)?;
     let Outcome { rows, notes, failures, scored } = outcome;
     let report = Report {
         bench: "foresee",
-        claims: row::claims(&rows),
+        claims: row::claims(&rows, &retrain),
         times: Vec::new(),
         steps: Vec::new(),
         counts: vec![("traces_n", rows.len() as u64), ("scored_n", scored)],
         tallies: Vec::new(),
-        lists: if arguments.json { lists(&rows, &notes)? } else { Vec::new() },
+        lists: if arguments.json { lists(&rows, &retrain, &notes)? } else { Vec::new() },
         failures,
         machine: Machine::look(load)?,
         took_s: progress.seconds(),
@@ -107,9 +112,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn lists(rows: &[Row], notes: &[String]) -> Result<Vec<(&'static str, Vec<Value>)>> {
+fn lists(rows: &[Row], retrain: &Retrain, notes: &[String]) -> Result<Vec<(&'static str, Vec<Value>)>> {
     let rows = rows.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
-    Ok(vec![("traces", rows), ("notes", notes.iter().map(|note| json!(note)).collect())])
+    let retrain = vec![serde_json::to_value(retrain)?];
+    Ok(vec![
+        ("traces", rows),
+        ("retrain", retrain),
+        ("notes", notes.iter().map(|note| json!(note)).collect()),
+    ])
 }
 
 /// What came of the traces so far.
@@ -123,9 +133,15 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn add(&mut self, sessions: &Sessions, python: Option<&Python>, progress: &mut Progress) -> Result<()> {
+    fn add(
+        &mut self,
+        sessions: &Sessions,
+        gathered: &mut Gathered,
+        python: Option<&Python>,
+        progress: &mut Progress,
+    ) -> Result<()> {
         let name = sessions.trace.name;
-        let ours = score::ours(sessions).with_context(|| format!("the trace {name}"))?;
+        let ours = score::ours(sessions, gathered).with_context(|| format!("the trace {name}"))?;
         let (events, scored) = (sessions.trace.events.len(), ours.tally.scored());
         let left_out = sessions.trace.left_out.map(|what| format!("; left out: {what}")).unwrap_or_default();
         self.notes.push(format!("{name}: {events} requests, {scored} of the future scored{left_out}"));

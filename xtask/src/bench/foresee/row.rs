@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::super::report::{Claim, Target};
 use super::super::stats::Ratio;
+use super::retrain::Retrain;
 use super::score::Score;
 
 /// One peer; nothing where it did not run.
@@ -123,7 +124,7 @@ const AIMS: [(&str, [&str; 2], Option<f64>); 7] = [
 ];
 
 /// Each trace against its best peer; of the rest, the worst trace stands for all.
-pub(super) fn claims(rows: &[Row]) -> Vec<Claim> {
+pub(super) fn claims(rows: &[Row], retrain: &Retrain) -> Vec<Claim> {
     let mut claims = Vec::new();
     let mut claim = |key, value: Option<f64>, target| {
         claims.extend(value.map(|value| Claim { key, ratio: Ratio { value, interval: None }, target }));
@@ -142,6 +143,7 @@ pub(super) fn claims(rows: &[Row]) -> Vec<Claim> {
     claim("forecast_us_p50_most", most(|row| row.forecast_us_p50), Some(Target::AtMost(5.0)));
     claim("forecast_us_p99_most", most(|row| row.forecast_us_p99), Some(Target::AtMost(50.0)));
     claim("lstm_cpu_over_ours_least", least(|row| row.lstm_cpu_over_ours), Some(Target::AtLeast(100.0)));
+    claim("retrain_million_cpu_s", Some(retrain.cpu_s), Some(Target::AtMost(30.0)));
     claims
 }
 
@@ -155,6 +157,10 @@ mod tests {
         (0..4).for_each(|nth| tally.count(&[(1, 0.75)], Some(u32::from(nth > 0))));
         tally.times_us = vec![1.0, 2.0, 9.0];
         Score { tally, train_s: 0.5 }
+    }
+
+    fn retrain() -> Retrain {
+        Retrain { lessons: 1_000_000, cpu_s: 12.5, peak_rss_mib: 400.0 }
     }
 
     fn lstm() -> PeerRow {
@@ -187,18 +193,22 @@ mod tests {
     #[test]
     fn each_trace_is_claimed_by_its_own_aim_and_the_worst_of_the_rest() {
         let rows = [Row::new("math", &score(), vec![lstm()]), Row::new("msnbc", &score(), vec![lstm()])];
-        let claims = claims(&rows);
+        let claims = claims(&rows, &retrain());
         let find = |key: &str| claims.iter().find(|claim| claim.key == key).unwrap();
         assert_eq!(find("math_hit1_points_over_peer").target, Some(Target::AtLeast(4.0)));
         assert!((find("msnbc_hit1_points_over_peer").ratio.value - 5.0).abs() < 1e-9);
         assert_eq!(find("lstm_cpu_over_ours_least").ratio.value, 150.0);
-        assert_eq!((claims.len(), find("forecast_us_p99_most").ratio.value), (8, 9.0));
+        assert_eq!((claims.len(), find("forecast_us_p99_most").ratio.value), (9, 9.0));
+        assert_eq!(find("retrain_million_cpu_s").ratio.value, 12.5);
     }
 
     #[test]
     fn what_did_not_run_claims_nothing() {
-        let claims = claims(&[Row::new("math", &score(), vec![PeerRow::absent("LSTM")])]);
+        let claims = claims(&[Row::new("math", &score(), vec![PeerRow::absent("LSTM")])], &retrain());
         let keys: Vec<_> = claims.iter().map(|claim| claim.key).collect();
-        assert_eq!(keys, ["ece_most", "forecast_us_p50_most", "forecast_us_p99_most"]);
+        assert_eq!(
+            keys,
+            ["ece_most", "forecast_us_p50_most", "forecast_us_p99_most", "retrain_million_cpu_s"]
+        );
     }
 }

@@ -9,6 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use weft_models::{History, Lesson, Limits, Model, Options, Principal, Ranked, SegmentId};
 
 use super::peers::Peer;
+use super::retrain::Gathered;
 use super::sessions::Sessions;
 use super::tally::Tally;
 
@@ -26,11 +27,12 @@ pub(super) struct Score {
     pub(super) train_s: f64,
 }
 
-/// Scores weft's model: its trees learn the past; its counts go on learning, as on a node.
+/// Scores weft's model: its trees learn the past; its counts go on learning, as on a node. Of the past's lessons some are
+/// gathered.
 ///
 /// # Errors
 /// When the past teaches nothing.
-pub(super) fn ours(sessions: &Sessions) -> Result<Score> {
+pub(super) fn ours(sessions: &Sessions, gathered: &mut Gathered) -> Result<Score> {
     let Sessions { trace, continues, cut, until } = sessions;
     let limits = Limits { session_gap_ms: trace.gap_ms, open: OPEN_MAX, ..Limits::default() };
     let mut history = History::new(limits);
@@ -41,6 +43,8 @@ pub(super) fn ours(sessions: &Sessions) -> Result<Score> {
     }
     let model = Model::train(&lessons, Options::default(), SEED)?;
     let train_s = cpu_s() - began_s;
+    gathered.add(&lessons);
+    drop(lessons);
     let mut forecasts: HashMap<Principal, (u64, Vec<Ranked>)> = HashMap::new();
     let mut tally = Tally::default();
     for (index, event) in trace.events.iter().enumerate().take(*until).skip(*cut) {
@@ -112,7 +116,7 @@ pub(super) fn peer(sessions: &Sessions, peer: &mut dyn Peer) -> Score {
 }
 
 /// What this process has spent on cores so far, in seconds: others may use the machine as well.
-fn cpu_s() -> f64 {
+pub(super) fn cpu_s() -> f64 {
     let spent = clock_gettime(ClockId::ProcessCPUTime);
     spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9
 }
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn ours_is_scored_on_the_same_events_as_its_peers() {
         let sessions = rounds();
-        let Score { tally, train_s } = ours(&sessions).unwrap();
+        let Score { tally, train_s } = ours(&sessions, &mut Gathered::of(1)).unwrap();
         assert_eq!(tally.scored(), sessions.scored());
         assert!(tally.hit(1) > 0.95 && tally.ece() < 0.2 && train_s > 0.0, "{tally:?}");
     }
