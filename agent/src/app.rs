@@ -39,8 +39,6 @@ use crate::{drain, metrics};
 
 /// Bytes of the kernel's ring: half a second of 4,000 requests of 2 KiB each.
 const CAPTURE_RING_BYTES: u32 = 4 << 20;
-/// The bar of `confidence = "auto"`: below it a container is made in vain more often than two times in three.
-const CONFIDENCE_AUTO: f64 = 0.35;
 /// Creations that one core can have under way: most of their time is spent waiting for the runtime.
 const CREATING_PER_CORE: f64 = 2.0;
 /// Segments that wait for more memory.
@@ -102,6 +100,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         learn: learned.clone(),
         starved: starve,
         measured: measure,
+        store: store.clone(),
         clock,
         known: known.clone(),
     };
@@ -172,7 +171,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     tasks.spawn(read_listens(kernel.listens, listening));
     tasks.spawn(read_events(runtime.events(), containers, ending));
-    tasks.spawn(unpack(segments.clone(), containerd.clone(), known));
+    tasks.spawn(unpack(segments.clone(), containerd.clone(), known.clone()));
+    tasks.spawn(keep_spare(network.clone(), known));
     tasks.spawn(pulse(
         config.clone(),
         segments.clone(),
@@ -373,8 +373,8 @@ fn rules(config: &Config, segments: &Segments, epoch: &str) -> Rules {
         keep_alive_ms: config.policy.keep_alive.as_millis() as u64,
         timing: config.policy.timing,
         confidence: match config.policy.confidence {
-            Confidence::Auto => CONFIDENCE_AUTO,
-            Confidence::Fixed(bar) => bar,
+            Confidence::Auto => None,
+            Confidence::Fixed(bar) => Some(bar),
         },
         weave: config.agent.weave,
         epoch: epoch.to_owned(),
@@ -393,6 +393,13 @@ async fn adopt_later(
     // A driver that is gone adopts nothing, and makes nothing either.
     let _ = weave.send(driver::Message::Adopt(found)).await;
     knows.send_replace(true);
+}
+
+/// Has networks stand ahead of their instances, once it is known which addresses are taken from before.
+async fn keep_spare(network: Arc<Network>, mut known: watch::Receiver<bool>) {
+    if known.wait_for(|known| *known).await.is_ok() {
+        network.keep_spare().await;
+    }
 }
 
 /// Unpacks the images ahead of the first request, and says at once which are not there. While containerd does not answer

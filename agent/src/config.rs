@@ -289,7 +289,7 @@ pub struct Policy {
     /// Whether what is known of when a segment is called decides how long its instances stand, and has one made ahead.
     /// The keep-alive then says what a cold start is worth: an instance's memory for so long.
     pub timing: bool,
-    /// The least confidence for which a container is made.
+    /// The least confidence for which a container is made. By itself it follows from what one costs in vain and gains in time.
     pub confidence: Confidence,
 }
 

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::features::NAMES;
-use crate::forecast::{Grove, KEPT_MAX, Model};
+use crate::forecast::{Grove, Model};
 use crate::history::History;
+use crate::policy::Learned;
 use crate::profile::{self, Sizing};
 use crate::timing::{AGAIN_NAMES, MINUTE_NAMES, TimingModel};
 
@@ -22,6 +23,7 @@ const KIND_MODEL: u8 = 1;
 const KIND_HISTORY: u8 = 2;
 const KIND_SIZING: u8 = 3;
 const KIND_TIMING: u8 = 4;
+const KIND_POLICY: u8 = 5;
 /// Goes up whenever the body or the meaning of a feature changes.
 const fn version(kind: u8) -> u16 {
     match kind {
@@ -85,8 +87,7 @@ impl Model {
         }
         let sound =
             (1..=TREES_MAX).contains(&model.trees.len()) && model.trees.iter().all(|tree| tree.is_sound());
-        let cascade = model.first <= model.trees.len() && (1..=KEPT_MAX).contains(&model.kept);
-        let sound = sound && cascade && model.base.is_finite();
+        let sound = sound && model.base.is_finite();
         if !sound {
             return Err(ArtifactError::Unsound);
         }
@@ -154,6 +155,25 @@ impl TimingModel {
             return Err(ArtifactError::Features);
         }
         if model.is_sound() { Ok(model) } else { Err(ArtifactError::Unsound) }
+    }
+}
+
+impl Learned {
+    /// What was learned as bytes.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Encode`] if the encoder fails.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ArtifactError> {
+        seal(KIND_POLICY, self)
+    }
+
+    /// What was learned, in `bytes`.
+    ///
+    /// # Errors
+    /// See [`ArtifactError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Learned, ArtifactError> {
+        let learned: Learned = open(KIND_POLICY, bytes)?;
+        if learned.is_sound() { Ok(learned) } else { Err(ArtifactError::Unsound) }
     }
 }
 

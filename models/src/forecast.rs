@@ -62,27 +62,11 @@ pub struct Options {
     pub trees: usize,
     /// How far each goes: a small step leaves the rest to those after it.
     pub rate: f32,
-    /// How many trees all of a moment's candidates are shown to.
-    pub first: usize,
-    /// Longest path of these.
-    pub first_depth_max: usize,
-    /// How many of them, the likeliest by then, are shown to the rest.
-    pub kept: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            rows_min: 200,
-            rows_max: 1_000_000,
-            depth_max: 6,
-            leaf_min: 20,
-            trees: 32,
-            rate: 0.2,
-            first: 16,
-            first_depth_max: 6,
-            kept: 6,
-        }
+        Self { rows_min: 200, rows_max: 1_000_000, depth_max: 6, leaf_min: 20, trees: 32, rate: 0.2 }
     }
 }
 
@@ -105,22 +89,12 @@ pub struct Card {
     pub score: Option<f32>,
 }
 
-/// Candidates that the later trees are shown, at most.
-pub(crate) const KEPT_MAX: usize = 6;
-/// A candidate whose log odds are so far behind those of the likeliest is shown to the first trees alone: its chance is less than
-/// a hundredth of that one's.
-const BEHIND_MAX: f32 = 5.0;
-
 /// Trees that say how likely a candidate is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     /// Log odds that the trees start from.
     pub(crate) base: f32,
     pub(crate) trees: Vec<Tree>,
-    /// How many trees all of a moment's candidates are shown to, ...
-    pub(crate) first: usize,
-    /// ... and how many candidates the others are shown.
-    pub(crate) kept: usize,
     pub(crate) card: Card,
     /// The same trees, laid out for walking.
     #[serde(skip)]
@@ -204,7 +178,6 @@ impl Model {
     /// See [`TrainError`].
     pub fn train(lessons: &[Lesson], options: Options, seed: u64) -> Result<Model, TrainError> {
         let lessons = &lessons[lessons.len().saturating_sub(options.rows_max)..];
-        let options = Options { kept: options.kept.clamp(1, KEPT_MAX), ..options };
         let positives = check(lessons, &options)?;
         let grow::Grown { base, trees } = grow::grow(lessons, positives, &options, seed)?;
         let card = Card {
@@ -217,8 +190,7 @@ impl Model {
             score: None,
         };
         let grove = Grove::of(&trees);
-        let first = options.first.min(trees.len());
-        Ok(Model { base, trees, first, kept: options.kept, card, grove })
+        Ok(Model { base, trees, card, grove })
     }
 
     /// The same model with its score on lessons it has not seen.
@@ -245,35 +217,20 @@ impl Model {
 
     /// Chance in `[0, 1]` of each candidate of one moment that it comes next. Together they leave room for none of them.
     pub fn confidences(&self, rows: &[&[f32; features::N]]) -> Vec<f32> {
-        let mut scores = vec![self.base; rows.len()];
-        self.score(|index| rows[index], &mut scores, &mut vec![0; rows.len()]);
+        self.chances_of(rows.len(), |index| rows[index])
+    }
+
+    fn chances_of<'a>(&self, count: usize, row: impl Fn(usize) -> &'a [f32; features::N]) -> Vec<f32> {
+        let mut scores = vec![self.base; count];
+        self.grove.add_pushes(row, &mut scores);
         chances(&mut scores);
         scores
     }
 
-    /// Log odds of each row. Returned is how many of them were shown to all trees: the first of `order`.
-    fn score<'a>(
-        &self,
-        row: impl Fn(usize) -> &'a [f32; features::N],
-        scores: &mut [f32],
-        order: &mut [u32],
-    ) -> usize {
-        self.grove.add_pushes(0..self.first, &row, scores);
-        let kept = likeliest(scores, order, self.kept);
-        let mut sums = [0.0; KEPT_MAX];
-        let sums = &mut sums[..kept.len()];
-        self.grove.add_pushes(self.first..self.trees.len(), |nth| row(kept[nth] as usize), sums);
-        kept.iter().zip(sums).for_each(|(index, sum)| scores[*index as usize] += *sum);
-        kept.len()
-    }
-
     /// The candidates, surest first. Candidates of equal confidence keep the order of their counts.
     pub fn rank(&self, candidates: &[Candidate]) -> Vec<Ranked> {
-        let count = candidates.len();
-        let mut scores = vec![self.base; count];
-        let mut order = vec![0_u32; count];
-        self.score(|index| &candidates[index].features, &mut scores, &mut order);
-        chances(&mut scores);
+        let confidences = self.chances_of(candidates.len(), |index| &candidates[index].features);
+        let mut order: Vec<u32> = (0..candidates.len() as u32).collect();
         order.sort_unstable_by(|a, b| {
             let (a, b) = (*a as usize, *b as usize);
             let counts = || {
@@ -281,13 +238,13 @@ impl Model {
                     .total_cmp(&candidates[a].features[features::BLENDED])
             };
             let segments = || candidates[a].segment.cmp(&candidates[b].segment);
-            scores[b].total_cmp(&scores[a]).then_with(counts).then_with(segments)
+            confidences[b].total_cmp(&confidences[a]).then_with(counts).then_with(segments)
         });
         let ranked = |index: u32| {
             let candidate = &candidates[index as usize];
             Ranked {
                 segment: candidate.segment,
-                confidence: scores[index as usize],
+                confidence: confidences[index as usize],
                 expected_delay_ms: candidate.expected_delay_ms,
             }
         };
@@ -297,17 +254,11 @@ impl Model {
     /// The ways of a moment's candidates through every tree, in words and numbers.
     pub fn explain(&self, candidates: &[Candidate]) -> Vec<Explanation> {
         let rows: Vec<&[f32; features::N]> = candidates.iter().map(|candidate| &candidate.features).collect();
-        let mut scores = vec![self.base; rows.len()];
-        let mut order = vec![0; rows.len()];
-        let kept = self.score(|index| rows[index], &mut scores, &mut order);
-        chances(&mut scores);
-        let explain = |(index, candidate): (usize, &Candidate)| {
-            let kept = order[..kept].iter().any(|kept| *kept as usize == index);
-            let trees = &self.trees[..if kept { self.trees.len() } else { self.first }];
-            let trees = trees.iter().map(|tree| explain_tree(tree, &candidate.features)).collect();
-            Explanation { segment: candidate.segment, confidence: scores[index], base: self.base, trees }
+        let explain = |(candidate, confidence): (&Candidate, f32)| {
+            let trees = self.trees.iter().map(|tree| explain_tree(tree, &candidate.features)).collect();
+            Explanation { segment: candidate.segment, confidence, base: self.base, trees }
         };
-        candidates.iter().enumerate().map(explain).collect()
+        candidates.iter().zip(self.confidences(&rows)).map(explain).collect()
     }
 }
 
@@ -341,21 +292,6 @@ pub(crate) fn chances(scores: &mut [f32]) {
         all += *score;
     }
     scores.iter_mut().for_each(|score| *score /= all);
-}
-
-/// Writes into `order` the indices of `scores`, first the highest, so many at most and none that is far behind; these it
-/// returns. Of equals the first comes first.
-fn likeliest<'a>(scores: &[f32], order: &'a mut [u32], kept: usize) -> &'a [u32] {
-    order.iter_mut().enumerate().for_each(|(nth, index)| *index = nth as u32);
-    let higher = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
-    let kept = kept.min(order.len());
-    if kept < order.len() {
-        order.select_nth_unstable_by(kept, higher);
-    }
-    order[..kept].sort_unstable_by(higher);
-    let Some(best) = order.first().map(|best| scores[*best as usize]) else { return order };
-    let near = order[..kept].partition_point(|index| scores[*index as usize] >= best - BEHIND_MAX);
-    &order[..near]
 }
 
 /// The chance that has these log odds.

@@ -112,6 +112,11 @@ impl Agent {
         Ok(fs::remove_file(archive)?)
     }
 
+    /// Where it keeps what it has learned; open to others while it does not run.
+    pub fn state(&self) -> PathBuf {
+        self.place.state()
+    }
+
     /// Where the layers of its images are kept.
     pub fn cache(&self) -> &Path {
         &self.settings.cache
@@ -165,6 +170,11 @@ impl Agent {
         let config = self.place.directory().join("another.toml");
         fs::write(&config, change(&self.config_text()?))?;
         run_to_end(Command::new(&self.binary).arg("agent").arg("--config").arg(config))
+    }
+
+    /// Whether its process was started and not ended since.
+    pub(super) fn is_running(&self) -> bool {
+        self.process.is_some()
     }
 
     /// Changes the settings; they hold from the next start on.

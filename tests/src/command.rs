@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use crate::binary;
 use crate::wait::wait_for_some;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a command said and how it ended.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use crate::wait::wait_for;
 
 /// Longer paths do not fit a socket's address, and containerd appends `.ttrpc`.
 const SOCKET_PATH_LEN_MAX: usize = 100;
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where a containerd's state is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl PrivateContainerd {
     /// Starts one below `directory`, which is made, and removed at the end; its state is kept in memory.
     ///
     /// # Errors
-    /// When the program is missing, or does not answer within 20 seconds; the message holds the end of its log.
+    /// When the program is missing, or does not answer within two minutes; the message holds the end of its log.
     pub fn start(directory: impl Into<PathBuf>) -> Result<Self> {
         Self::start_kept(directory, Keep::InMemory)
     }

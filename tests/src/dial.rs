@@ -23,7 +23,7 @@ use crate::binary;
 use crate::cgroup::Subtree;
 
 /// How long connecting, and each wait for bytes, may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Opens a connection in the child `child` of `subtree`.

@@ -19,7 +19,7 @@ use crate::wait::wait_for;
 const CROWD: usize = 60;
 /// Crowds after which an agent that has not learned will not.
 const CROWDS_MAX: usize = 40;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Users of an agent's segments.
 #[derive(Debug)]

@@ -53,9 +53,9 @@ impl Reply {
 }
 
 impl Request {
-    /// A GET that is waited for for 30 seconds.
+    /// A GET that is waited for for two minutes.
     pub fn get(address: SocketAddr, path: &str) -> Self {
-        let patience = Duration::from_secs(30);
+        let patience = Duration::from_secs(120);
         Self { address, method: "GET".into(), path: path.into(), headers: Vec::new(), patience }
     }
 
@@ -108,7 +108,7 @@ impl Request {
     }
 }
 
-/// A GET with headers, waited for for 30 seconds.
+/// A GET with headers, waited for for two minutes.
 ///
 /// # Errors
 /// As [`Request::send`].

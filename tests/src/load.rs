@@ -12,7 +12,7 @@ use crate::caller::Caller;
 use crate::http::{Reply, Request};
 use crate::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What came of a load.
 #[derive(Debug, Default)]

@@ -19,7 +19,7 @@ use crate::helm::Rendered;
 use crate::wait::{wait_for, wait_for_some};
 
 /// How long a probe may fail, and a container take to end.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A network namespace that stands for a node's network.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use weft_tests::agent::{Agent, Builder, Segment, Watch};
 use weft_tests::image::segment_image;
 use weft_tests::wait::wait_for;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 
 #[test]
 fn a_cold_request_is_held_served_and_counted_once() -> Result<()> {

@@ -14,7 +14,7 @@ use weft_tests::load::Load;
 use weft_tests::ordinary::{ORDINARY, ordinary_service};
 use weft_tests::wait::{let_pass, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Within this time an agent takes over what it finds.
 const TAKE_OVER: Duration = Duration::from_secs(5);
 

@@ -9,7 +9,7 @@ use weft_tests::agent::{Agent, Segment};
 use weft_tests::http::Request;
 use weft_tests::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap and net_bind_service, as the kernel numbers them.
 const CAPABILITIES: u64 = 0b101_1111_1011;
 const ABSENT: &str = "No such file or directory (os error 2)";

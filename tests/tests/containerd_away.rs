@@ -10,7 +10,7 @@ use weft_tests::http::Request;
 use weft_tests::load::Load;
 use weft_tests::wait::{let_pass, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn shop(name: &str, segments: &[&str]) -> Result<Builder> {
     let builder = Agent::builder(name).fixture("shop/any:1")?.keep_alive(Duration::from_secs(60));

@@ -17,7 +17,7 @@ use weft::control::v1::{ProfileRequest, StatusRequest};
 use weft_tests::agent::{Agent, Segment};
 use weft_tests::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// What every client of HTTP/2 says first.
 const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 

@@ -8,7 +8,7 @@ use weft_tests::agent::{Agent, Segment};
 use weft_tests::http::{Reply, Request};
 use weft_tests::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A folder of code beside the agent's own files, which go with it.
 fn upload(agent: &Agent, name: &str, files: &[(&str, &str)]) -> Result<PathBuf> {

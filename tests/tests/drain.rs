@@ -10,7 +10,7 @@ use weft_tests::http::Request;
 use weft_tests::image::segment_image;
 use weft_tests::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn shop(name: &str) -> Result<Builder> {
     let cache = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/images");

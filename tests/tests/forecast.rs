@@ -97,7 +97,7 @@ fn how_well_forecasts_do_is_told_and_one_command_leads_back_to_the_model_before(
     );
     let pay = scores["segments"].as_array().context("segments")?.iter().find(|one| one["segment"] == "pay");
     assert!(share(&pay.context("pay was judged")?["score"], "hit_at_3") > 0.0, "{scores:#}");
-    wait_for("the metrics to tell the same", Duration::from_secs(20), || {
+    wait_for("the metrics to tell the same", Duration::from_secs(90), || {
         agent.metrics().is_ok_and(|text| {
             text.contains("weft_forecast_accuracy{measure=\"hit_at_1\"}")
                 && text.contains("weft_segment_forecast_accuracy{segment=\"pay\",measure=\"recall\"}")

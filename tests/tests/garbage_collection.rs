@@ -12,7 +12,7 @@ use weft_tests::image::segment_image;
 use weft_tests::load::Load;
 use weft_tests::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Tells a thread to stop, also when a test fails.
 struct Stop<'a>(&'a AtomicBool);

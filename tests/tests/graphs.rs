@@ -13,7 +13,7 @@ use weft_tests::image::segment_image;
 use weft_tests::ordinary::ordinary_service;
 use weft_tests::wait::{wait_for, wait_for_some};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 const PRICE: &str = "10.96.0.12:80";
 
 #[test]
@@ -93,6 +93,7 @@ fn graphs_have_names_of_their_own_and_end_by_use_and_by_time() -> Result<()> {
         agent.wait_until_nothing_stands()?;
         let users = Users::of(&agent, Duration::from_millis(200))?;
         let watch = agent.watch()?;
+        let mut pictures = agent.weft_piped(&["graphs", "--watch", "-o", "json"])?;
         users.walk(&["home", "cart"])?;
         let used = ended(&watch, "used")?;
         users.somebody().asks("home")?;
@@ -105,6 +106,12 @@ fn graphs_have_names_of_their_own_and_end_by_use_and_by_time() -> Result<()> {
         assert!(names.contains(&used) && names.contains(&idle) && used != idle, "{used} {idle} {names:?}");
         drop(users);
         agent.restart()?;
+        let shown = std::io::read_to_string(&mut pictures.out)?;
+        for graph in [used, idle] {
+            assert!(shown.lines().any(|line| line.contains(&graph)), "{graph} was alive: {shown}");
+        }
+        assert!(shown.lines().last().is_some_and(|line| line.contains("\"graphs\":[]")), "{shown}");
+        assert_eq!(pictures.close()?.code, Some(0));
     }
     agent.stop()
 }

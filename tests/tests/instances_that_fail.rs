@@ -9,7 +9,7 @@ use weft_tests::http::Reply;
 use weft_tests::image::segment_image;
 use weft_tests::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn one(name: &str, cart: impl FnOnce(Segment) -> Segment) -> Result<Agent> {
     let cart = cart(Segment::new("cart", "shop/cart:1"));

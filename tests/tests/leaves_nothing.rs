@@ -11,7 +11,7 @@ use weft_tests::agent::{Agent, Builder, Segment};
 use weft_tests::http::Request;
 use weft_tests::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 const NOTHING: [&str; 0] = [];
 
 fn shop(name: &str) -> Result<Builder> {

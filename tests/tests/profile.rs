@@ -39,7 +39,7 @@ fn a_segments_syscalls_are_counted_exactly_also_after_its_instances_are_gone() -
     drop((cart, price));
     let gone =
         || agent.status().is_ok_and(|status| status["instances"].as_array().is_some_and(Vec::is_empty));
-    wait_for("the instances to go", Duration::from_secs(30), gone)?;
+    wait_for("the instances to go", Duration::from_secs(90), gone)?;
     assert_eq!(count(&agent, "cart", "statx")?, after.0);
 
     let error = agent.weft(&["profile", "nobody"]).expect_err("there is no such segment").to_string();

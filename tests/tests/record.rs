@@ -9,7 +9,7 @@ use weft_tests::agent::{Agent, Segment};
 use weft_tests::command::{Folder, weft};
 use weft_tests::wait::{wait_for, wait_for_some};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 
 /// The process that writes to `out`.
 fn recorder(out: &str) -> Option<Pid> {

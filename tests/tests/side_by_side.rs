@@ -11,7 +11,7 @@ use weft_tests::image::segment_image;
 use weft_tests::load::{Load, Tally};
 use weft_tests::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 const NAMESPACE: &str = "weft-other";
 
 fn get(agent: &Agent) -> Request {

@@ -1,5 +1,8 @@
 //! Calls to a running agent. In: its socket. Out: its answers, printed.
 
+use std::io::IsTerminal;
+use std::time::Duration;
+
 use anyhow::{Context, anyhow};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -7,6 +10,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::{Call, Output, Reader, say, say_more, show};
 use crate::control::v1::{self, weft_client::WeftClient};
+
+/// How often graphs are looked at: a step is made in about as long.
+const GRAPHS_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) async fn connect(call: &Call) -> anyhow::Result<WeftClient<Channel>> {
     let path = call.socket.clone();
@@ -49,6 +55,42 @@ pub(super) async fn status(call: &Call) -> anyhow::Result<()> {
 pub(super) async fn graphs(call: &Call) -> anyhow::Result<()> {
     let reply = connect(call).await?.graphs(v1::GraphsRequest {}).await.map_err(said)?;
     print(call, reply.get_ref(), show::graphs)
+}
+
+/// Prints the graphs each time that one comes, changes or goes.
+pub(super) async fn watch_graphs(call: &Call) -> anyhow::Result<()> {
+    let mut client = connect(call).await?;
+    let mut gone = std::pin::pin!(reader_gone());
+    let mut beat = tokio::time::interval(GRAPHS_EVERY);
+    let mut shown = None;
+    loop {
+        tokio::select! {
+            _ = beat.tick() => {}
+            () = &mut gone => return Ok(()),
+        }
+        // An agent that answers no more has ended.
+        let Ok(reply) = client.graphs(v1::GraphsRequest {}).await else { return Ok(()) };
+        let reply = reply.into_inner();
+        let mut timeless = reply.clone();
+        for graph in &mut timeless.graphs {
+            graph.age_ms = 0;
+            graph.nodes.iter_mut().for_each(|node| node.held_ms = 0);
+        }
+        if shown.as_ref() == Some(&timeless) {
+            continue;
+        }
+        shown = Some(timeless);
+        let text = match call.output {
+            Output::Json => serde_json::to_string(&reply).context("JSON")?,
+            Output::Table if std::io::stdout().is_terminal() => {
+                format!("\x1b[H\x1b[2J{}", show::graphs(&reply))
+            }
+            Output::Table => show::graphs(&reply),
+        };
+        if say_more(&format!("{text}\n"))? == Reader::Gone {
+            return Ok(());
+        }
+    }
 }
 
 pub(super) async fn forecasts(call: &Call, explain: bool) -> anyhow::Result<()> {

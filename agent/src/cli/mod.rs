@@ -64,6 +64,9 @@ enum Command {
     Graphs {
         #[command(flatten)]
         call: Call,
+        /// Show them again whenever they change, until the agent ends or nobody reads
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Show the latest forecasts
     Forecasts {
@@ -158,7 +161,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             say(&format!("{}: {} segments, nothing wrong\n", path.display(), config.segments.len()))
         }
         Command::Status { call } => block_on(client::status(&call)),
-        Command::Graphs { call } => block_on(client::graphs(&call)),
+        Command::Graphs { call, watch: false } => block_on(client::graphs(&call)),
+        Command::Graphs { call, .. } => block_on(client::watch_graphs(&call)),
         Command::Forecasts { call, accuracy: true, .. } => block_on(client::accuracy(&call)),
         Command::Train(arguments) => train::train(&arguments),
         Command::Model { command } => block_on(model::run(&command)),

@@ -17,7 +17,8 @@ use crate::replay::{Outcome, Settings, run};
 /// What is replayed, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct Replay {
-    /// The trace: a file, a folder, or what the names of its tables begin with; packed with zstd or gzip, or plain
+    /// The trace: a file, `-` for standard input, a folder, or what the names of its tables begin with; packed with zstd or
+    /// gzip, or plain
     trace: PathBuf,
     /// The trace's format; found out from its first line if it is not given
     #[arg(long, value_enum)]

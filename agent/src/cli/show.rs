@@ -24,9 +24,10 @@ pub(super) fn status(reply: &v1::StatusReply) -> String {
         reply.principals,
     );
     text += &format!(
-        "memory {} of {} MiB reserved; {} connections redirected, {} segments captured, {} dropped\n\n",
+        "memory {} of {} MiB reserved, {} networks stand ahead; {} connections redirected, {} segments captured, {} dropped\n\n",
         reply.reserved_bytes >> 20,
         reply.budget_bytes >> 20,
+        reply.spare_networks.len(),
         reply.redirected,
         reply.captured_segments,
         reply.capture_drops
@@ -43,14 +44,17 @@ pub(super) fn status(reply: &v1::StatusReply) -> String {
 }
 
 fn segments(reply: &v1::StatusReply) -> String {
-    let head =
-        ["segment", "address", ">up", ">waiting", ">warm", ">hit", ">late", ">cold", ">failed", ">pass"];
+    let head = [
+        "segment", "address", "called", ">up", ">waiting", ">warm", ">hit", ">late", ">cold", ">failed",
+        ">pass",
+    ];
     let mut table =
         Table::new(&[&head[..], &[">start ms", ">saved ms", ">wasted MB·s", ">idle MB·s"]].concat());
     for s in &reply.segments {
         let counts = [s.instances, s.waiting, s.warm, s.hit, s.late, s.cold, s.failed, s.pass];
         let sums = [s.cold_start_ms, s.saved_ms, s.wasted_mb_s, s.idle_mb_s];
-        let words = [s.name.clone(), s.address.clone()].into_iter();
+        let called = s.rhythm.as_ref().map(|rhythm| rhythm.words.clone()).unwrap_or_default();
+        let words = [s.name.clone(), s.address.clone(), called].into_iter();
         table.row(
             words.chain(counts.map(|count| count.to_string())).chain(sums.map(|sum| format!("{sum:.0}"))),
         );
@@ -103,7 +107,8 @@ pub(super) fn graphs(reply: &v1::GraphsReply) -> String {
 pub(super) fn forecasts(reply: &v1::ForecastsReply) -> String {
     let mut text = String::new();
     if !reply.forecasts.is_empty() {
-        let mut table = Table::new(&[">forecast", "after", "segment", ">position", ">confidence", ">in ms"]);
+        let head = [">forecast", "after", "segment", ">position", ">confidence", ">bar", ">in ms", "worth"];
+        let mut table = Table::new(&head);
         for forecast in &reply.forecasts {
             for (index, step) in forecast.path.iter().enumerate() {
                 let first = |text: String| if index == 0 { text } else { String::new() };
@@ -113,7 +118,9 @@ pub(super) fn forecasts(reply: &v1::ForecastsReply) -> String {
                     step.segment.clone(),
                     step.position.to_string(),
                     format!("{:.2}", step.confidence),
+                    step.bar.filter(|bar| *bar <= 1.0).map(|bar| format!("{bar:.2}")).unwrap_or_default(),
                     step.expected_ms.to_string(),
+                    worth(step),
                 ]);
             }
         }
@@ -127,7 +134,29 @@ pub(super) fn forecasts(reply: &v1::ForecastsReply) -> String {
     for line in &reply.explanation {
         text += &format!("\n{}\n", line.replace(": ", "\n    "));
     }
+    let latest = reply.forecasts.last().filter(|_| !reply.explanation.is_empty());
+    for step in latest.iter().flat_map(|forecast| &forecast.path).filter(|step| step.bar.is_some()) {
+        text += &format!(
+            "\n{}\n    made in vain it costs {:.0} MB·s of memory and CPU, in time it gains {:.0}\n    {}\n",
+            step.segment,
+            step.waste_mb_s,
+            step.gain_mb_s,
+            worth(step),
+        );
+    }
     text
+}
+
+/// What a step of a forecast was worth, in words.
+fn worth(step: &v1::StepStatus) -> String {
+    match (step.outcome.as_str(), step.bar) {
+        ("waste", _) => format!("waste, {:.1} MB·s", step.wasted_mb_s),
+        ("", None) => String::new(),
+        ("", Some(bar)) if step.confidence >= bar => "acted upon".into(),
+        ("", Some(bar)) if bar <= 1.0 => "below the bar".into(),
+        ("", Some(_)) => "nothing is made of it".into(),
+        (outcome, _) => format!("{outcome}, saved {:.0} ms", step.saved_ms),
+    }
 }
 
 pub(super) fn accuracy(reply: &v1::AccuracyReply) -> String {
@@ -272,5 +301,27 @@ fn seconds(ms: u64) -> String {
         0..10_000 => format!("{:.1} s", ms as f64 / 1000.0),
         10_000..600_000 => format!("{} s", ms / 1000),
         _ => format!("{} min", ms / 60_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_is_shown_with_what_its_calls_are_like_once_it_was_called() {
+        let rhythm = |words: &str| v1::Rhythm { words: words.to_owned(), ..v1::Rhythm::default() };
+        let one = |name: &str, rhythm| v1::SegmentStatus {
+            name: name.to_owned(),
+            rhythm,
+            ..v1::SegmentStatus::default()
+        };
+        let reply = v1::StatusReply {
+            segments: vec![one("cart", Some(rhythm("timer 5 min"))), one("pay", None)],
+            ..v1::StatusReply::default()
+        };
+        let text = status(&reply);
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with(['c', 'p'])).collect();
+        assert!(rows[0].contains("timer 5 min") && !rows[1].contains("timer"), "{text}");
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
 use tonic::{Request, Response, Status, Streaming};
 use weft_models::profile::{Forecast, Interval, StorageType};
+use weft_models::timing::Label;
 
 use super::v1;
 use crate::capture::Containers;
@@ -25,6 +26,7 @@ use crate::{learn, predict};
 
 /// Ways through the trees that are shown.
 const EXPLAINED_MAX: usize = 8;
+const MB_PER_GB: f64 = 1024.0;
 
 /// Where the service asks.
 pub struct Control {
@@ -73,7 +75,13 @@ impl Control {
         self.segments.name(segment)
     }
 
-    fn segment(&self, index: usize, weave: &driver::View, totals: &learn::Totals) -> v1::SegmentStatus {
+    fn segment(
+        &self,
+        index: usize,
+        weave: &driver::View,
+        totals: &learn::Totals,
+        label: Option<Label>,
+    ) -> v1::SegmentStatus {
         let segment = self.segments.get(index);
         let of_segment = |instance: &&Instance| instance.segment == index;
         let trouble = &weave.trouble[index];
@@ -103,6 +111,7 @@ impl Control {
             lessons_hit,
             lessons_late,
             lessons_waste,
+            rhythm: label.map(rhythm),
         }
     }
 
@@ -145,6 +154,20 @@ impl Control {
     }
 }
 
+fn rhythm(label: Label) -> v1::Rhythm {
+    v1::Rhythm {
+        label: label.kind.word().into(),
+        words: label.words(),
+        period_s: f64::from(label.period_s),
+        kept: f64::from(label.kept),
+        intervals: u64::from(label.intervals),
+        variation: f64::from(label.variation),
+        dispersion: f64::from(label.dispersion),
+        burst_calls: f64::from(label.burst_calls),
+        silence_minutes: f64::from(label.silence_minutes),
+    }
+}
+
 fn need(forecast: Forecast) -> v1::Need {
     let interval = |one: Interval| {
         let [low, target, high] = [one.low, one.target, one.high].map(f64::from);
@@ -178,6 +201,10 @@ impl v1::weft_server::Weft for Control {
         // A segment that came since the stages were asked is shown the next time.
         let live = |index: &usize| all[*index].live && *index < weave.trouble.len();
         let totals = learn.totals.iter().enumerate().filter(|(index, _)| live(index));
+        let segment = |index: usize, totals: &learn::Totals| {
+            let label = predict.labels.get(index).copied().flatten();
+            self.segment(index, &weave, totals, label)
+        };
         Ok(Response::new(v1::StatusReply {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_ms: self.began.elapsed().as_millis() as u64,
@@ -192,8 +219,9 @@ impl v1::weft_server::Weft for Control {
             captured_segments: self.counters.captured(),
             capture_drops: self.counters.capture_drops(),
             redirected: self.counters.redirected(),
-            segments: totals.map(|(index, totals)| self.segment(index, &weave, totals)).collect(),
+            segments: totals.map(|(index, totals)| segment(index, totals)).collect(),
             instances: weave.instances.iter().map(|instance| self.instance(instance, weave.now_ms)).collect(),
+            spare_networks: weave.spare_networks.iter().map(ToString::to_string).collect(),
         }))
     }
 
@@ -222,17 +250,23 @@ impl v1::weft_server::Weft for Control {
     ) -> Result<Response<v1::ForecastsReply>, Status> {
         let learn = ask(&self.learn, learn::Message::Look).await?;
         let predict = ask(&self.predict, predict::Message::Look).await?;
-        let step = |step: &crate::weave::Step| v1::StepStatus {
+        let step = |(step, worth): (&crate::weave::Step, &learn::Worth)| v1::StepStatus {
             segment: self.name(step.segment),
             confidence: step.confidence,
             expected_ms: step.expected_ms,
             position: step.position,
+            bar: worth.weighed.map(|weighed| weighed.bar),
+            waste_mb_s: worth.weighed.map_or(0.0, |weighed| weighed.waste_gb_s * MB_PER_GB),
+            gain_mb_s: worth.weighed.map_or(0.0, |weighed| weighed.gain_gb_s * MB_PER_GB),
+            outcome: worth.lesson.as_ref().map_or("", |lesson| lesson.verdict.word()).into(),
+            saved_ms: worth.lesson.as_ref().map_or(0.0, |lesson| lesson.saved_ms),
+            wasted_mb_s: worth.lesson.as_ref().map_or(0.0, learn::Lesson::wasted_mb_s),
         };
-        let forecasts = learn.forecasts.iter().map(|(at_ms, forecast)| v1::ForecastStatus {
-            id: forecast.id,
-            at_ms: *at_ms,
-            trigger: self.name(forecast.trigger),
-            path: forecast.path.iter().map(step).collect(),
+        let forecasts = learn.forecasts.iter().map(|told| v1::ForecastStatus {
+            id: told.forecast.id,
+            at_ms: told.at_ms,
+            trigger: self.name(told.forecast.trigger),
+            path: told.forecast.path.iter().zip(&told.steps).map(step).collect(),
         });
         let explanation = if request.get_ref().explain { predict.explanation } else { Vec::new() };
         Ok(Response::new(v1::ForecastsReply {

@@ -103,6 +103,13 @@ pub struct Lesson {
     pub cost_mb_s: f64,
 }
 
+impl Lesson {
+    /// Memory-time that stood idle for nothing, in mebibyte-seconds.
+    pub fn wasted_mb_s(&self) -> f64 {
+        if self.verdict == Verdict::Waste { self.cost_mb_s } else { 0.0 }
+    }
+}
+
 /// Sums of one segment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Totals {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 use tokio::sync::{mpsc, oneshot};
+use weft_models::policy::Weighed;
 
 use journal::{Journal, Line, StepLine, What};
 pub use ledger::{Ledger, Lesson, Outcome, Totals, Verdict, Way};
@@ -69,8 +70,28 @@ pub enum Message {
 pub struct View {
     /// By segment, in the order of the configuration.
     pub totals: Vec<Totals>,
-    /// The latest forecasts with the time they were made, youngest last.
-    pub forecasts: Vec<(f64, Forecast)>,
+    /// The latest forecasts, youngest last.
+    pub forecasts: Vec<Told>,
+}
+
+/// A forecast, and what it was worth as far as that is known.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// When it was made.
+    pub at_ms: f64,
+    /// The forecast.
+    pub forecast: Forecast,
+    /// By step.
+    pub steps: Vec<Worth>,
+}
+
+/// What a step of a forecast was worth.
+#[derive(Debug, Clone, Default)]
+pub struct Worth {
+    /// What its confidence was measured by, once the weaver has told.
+    pub weighed: Option<Weighed>,
+    /// How it ended, if something was made or kept for it.
+    pub lesson: Option<Lesson>,
 }
 
 /// The stage.
@@ -87,7 +108,7 @@ pub struct Learn {
     requests: LruCache<SocketAddr, Box<Event>>,
     /// Instances behind connections that the activator joined, for the requests after the first.
     joined: LruCache<SocketAddr, u64>,
-    forecasts: VecDeque<(f64, Forecast)>,
+    forecasts: VecDeque<Told>,
 }
 
 impl Learn {
@@ -261,7 +282,8 @@ impl Learn {
         if self.forecasts.len() == SHOWN {
             self.forecasts.pop_front();
         }
-        self.forecasts.push_back((at_ms, forecast));
+        let steps = vec![Worth::default(); forecast.path.len()];
+        self.forecasts.push_back(Told { at_ms, forecast, steps });
     }
 
     fn note(&mut self, note: &Note, now_ms: u64) {
@@ -283,12 +305,32 @@ impl Learn {
             Note::Graph { graph, state, cause } => {
                 What::Graph { graph: journal::graph(*graph, &self.epoch), state: state.word(), cause }
             }
+            Note::Weighed { forecast, bars } => {
+                if let Some(told) = self.told(*forecast) {
+                    told.steps.iter_mut().zip(bars).for_each(|(step, bar)| step.weighed = *bar);
+                }
+                return;
+            }
             Note::Claimed { .. } | Note::Spent { .. } => return,
         };
         self.journal.write(&Line { at_ms: now_ms as f64, what });
         // Requests that were under way when it went still name it; a thousand names are enough for that.
         while self.instances.len() > 1024 {
             self.instances.pop_first();
+        }
+    }
+
+    /// A forecast that is still shown.
+    fn told(&mut self, forecast: u64) -> Option<&mut Told> {
+        self.forecasts.iter_mut().rev().find(|told| told.forecast.id == forecast)
+    }
+
+    /// Keeps what a step was worth for those who look at its forecast.
+    fn learned(&mut self, lesson: Lesson) {
+        let Some(told) = self.told(lesson.forecast) else { return };
+        let of_lesson = |step: &crate::weave::Step| step.segment == lesson.segment;
+        if let Some(index) = told.forecast.path.iter().position(of_lesson) {
+            told.steps[index].lesson = Some(lesson);
         }
     }
 
@@ -309,9 +351,10 @@ impl Learn {
                 segment: &self.names[lesson.segment],
                 outcome: lesson.verdict.word(),
                 saved_ms: lesson.saved_ms,
-                wasted_mb_s: if lesson.verdict == Verdict::Waste { lesson.cost_mb_s } else { 0.0 },
+                wasted_mb_s: lesson.wasted_mb_s(),
             };
             self.journal.write(&Line { at_ms: now_ms, what });
+            self.learned(lesson);
         }
         for (name, totals) in self.names.iter().zip(self.ledger.totals()) {
             metrics::totals(name, totals.saved_ms, totals.wasted_mb_s, totals.idle_mb_s);

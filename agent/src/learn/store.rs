@@ -20,6 +20,8 @@ pub enum Item {
     ModelBefore,
     /// The contexts that candidates come from.
     History,
+    /// What hits and waste have taught.
+    Policy,
 }
 
 impl Item {
@@ -29,6 +31,7 @@ impl Item {
             Self::Model => "model",
             Self::ModelBefore => "model before",
             Self::History => "history",
+            Self::Policy => "policy",
         }
     }
 }

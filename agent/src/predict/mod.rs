@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use weft_models::forecast::Branch;
+use weft_models::timing::{Label, Timing};
 use weft_models::{
     Explanation, Forecaster, History, Limits, Observation, Principal, PrincipalId, Reach, Silence, Trigger,
 };
@@ -31,6 +32,9 @@ pub const EVENTS_MAX: usize = 8192;
 const STORE_EVERY: Duration = Duration::from_secs(30);
 /// How often a segment's syscall shares are read again.
 const SHARES_EVERY: Duration = Duration::from_secs(1);
+
+/// Segments whose rhythm is remembered for their labels, about 1 KiB each.
+const RHYTHMS_MAX: usize = 4096;
 
 /// Trees whose way is told of each candidate.
 const TREES_TOLD_MAX: usize = 3;
@@ -59,11 +63,14 @@ pub struct View {
     pub silence: Option<&'static str>,
     /// The ways through the trees of what was forecast last.
     pub explanation: Vec<String>,
+    /// What the calls of each segment are like, where there were any.
+    pub labels: Vec<Option<Label>>,
 }
 
 /// The stage.
 pub struct Predict {
     history: History,
+    timing: Timing,
     segments: Arc<Segments>,
     identities: Identities,
     model: watch::Receiver<Current>,
@@ -113,6 +120,7 @@ impl Predict {
         let shares = Vec::new();
         Self {
             history,
+            timing: Timing::new(RHYTHMS_MAX),
             segments,
             identities,
             model,
@@ -156,6 +164,7 @@ impl Predict {
         self.meet();
         let began = Instant::now();
         let at_ms = event.at_ms as u64;
+        self.timing.called(segment as u32, at_ms * 1_000);
         let id = self.identities.id(segment);
         let principal = match event.caller {
             Some(Container::Instance { segment, .. }) => Principal::Segment(self.identities.id(segment)),
@@ -275,6 +284,9 @@ impl Predict {
                 Silence::BelowFloor => "what may follow the last request is too unsure",
             }),
             explanation: self.explanation.clone(),
+            labels: (0..self.identities.len() as u32)
+                .map(|segment| self.timing.get(segment).map(Label::of))
+                .collect(),
         }
     }
 

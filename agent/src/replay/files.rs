@@ -1,11 +1,12 @@
-//! Where a trace is. In: a file, a folder, or the beginning of the names of its tables. Out: the file to begin with, and those
-//! that go with it. Refused: nothing there, several traces, a table without its companions.
+//! Where a trace is. In: a file, `-` for standard input, a folder, or the beginning of the names of its tables. Out: the file to
+//! begin with, and those that go with it. Refused: nothing there, several traces, a table without its companions.
 
 use std::path::{Path, PathBuf};
 
 use weft_models::trace::Format;
 
 use super::ReplayError;
+use super::packed::STDIN;
 
 /// Endings of packed files.
 const PACKED: [&str; 3] = ["", ".zst", ".gz"];
@@ -36,6 +37,9 @@ pub(super) fn locate(path: &Path, format: Option<Format>) -> Result<PathBuf, Rep
         let path = path.to_owned();
         |source| ReplayError::Open { path, source }
     };
+    if path == Path::new(STDIN) {
+        return Ok(path.to_owned());
+    }
     let (folder, begin, absent) = match path.metadata() {
         Ok(there) if there.is_dir() => (path, String::new(), None),
         Ok(_) => return Ok(path.to_owned()),
@@ -79,6 +83,11 @@ pub(super) fn companions(path: &Path, format: Format, memory_known: bool) -> Res
         files.into_iter().find(|file| file.is_file())
     };
     let missing = |wanted: String, remedy| ReplayError::NoCompanion { path: path.to_owned(), wanted, remedy };
+    if path == Path::new(STDIN) && matches!(format, Format::Azure2019 | Format::Alibaba) {
+        let remedy =
+            "Name the file of its table instead: only a trace of one file can come through standard input";
+        return Err(missing("another table".to_owned(), remedy));
+    }
     match format {
         Format::Azure2019 => {
             let Some([from, durations, memory]) = MINUTES.iter().find(|[from, ..]| plain.contains(from))
@@ -107,5 +116,21 @@ pub(super) fn companions(path: &Path, format: Format, memory_known: bool) -> Res
             Ok(Located::Seconds { functions })
         }
         _ => Ok(Located::Alone),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_input_is_a_trace_of_one_file_and_no_tables() {
+        let stdin = Path::new(STDIN);
+        assert_eq!(locate(stdin, None).unwrap(), stdin);
+        assert_eq!(companions(stdin, Format::Http, false).unwrap(), Located::Alone);
+        for format in [Format::Azure2019, Format::Alibaba] {
+            let told = companions(stdin, format, true).unwrap_err().to_string();
+            assert!(told.contains("Name the file of its table"), "{told}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Files, packed or plain. In: a path. Out: a reader of what it holds, unpacked as it is read. What packs it is told by its
-//! first bytes, not by its name; several frames in a row are one file.
+//! Files, packed or plain. In: a path, or `-` for standard input. Out: a reader of what it holds, unpacked as it is read. What
+//! packs it is told by its first bytes, not by its name; several frames in a row are one file.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -14,14 +14,21 @@ use super::progress::Progress;
 
 /// Bytes that are read and unpacked at a time.
 const PIECE: usize = 128 << 10;
+/// The path that means standard input.
+pub(super) const STDIN: &str = "-";
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// Opens a file.
+/// Opens a file, or standard input.
 pub(super) fn open(path: &Path, progress: &Progress) -> Result<Box<dyn BufRead>, ReplayError> {
     let failed = |source| ReplayError::Open { path: path.to_owned(), source };
+    if path == Path::new(STDIN) {
+        // A pipe has no length.
+        return unpacked(progress.reading(path, 0, io::stdin())).map_err(failed);
+    }
     let file = File::open(path).map_err(failed)?;
-    unpacked(progress.reading(path, file)).map_err(failed)
+    let length = file.metadata().map_or(0, |there| there.len());
+    unpacked(progress.reading(path, length, file)).map_err(failed)
 }
 
 /// What a reader holds, unpacked.

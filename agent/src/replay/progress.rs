@@ -1,6 +1,5 @@
 //! How far a replay is. In: what goes on. Out: one line on standard error that is written over, if that is a terminal.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -27,10 +26,8 @@ impl Progress {
     }
 
     /// A file is read, as far as the returned reader is.
-    pub(super) fn reading(&self, path: &Path, file: File) -> impl Read + use<> {
+    pub(super) fn reading<R: Read>(&self, path: &Path, length: u64, file: R) -> impl Read + use<R> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        // A pipe has no length.
-        let length = file.metadata().map_or(0, |there| there.len());
         self.begin(format!("read {}", name.unwrap_or_default()), length);
         self.0.wrap_read(file)
     }

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use weft_models::policy::Learned;
 
 use super::make::{Unmade, clear, make, watch};
 use super::network::Network;
+use super::network::spare::SPARE_MIN;
 use super::runs::{Counts, Measured, Runs, network_bytes};
 use super::{
     Action, Admission, Input, Instance, InstanceState, Note, Reading, Refusal, SegmentRules, Version, Weaver,
@@ -23,7 +25,8 @@ use crate::capture::{Containers, Ending};
 use crate::clock::Clock;
 use crate::config::Segment;
 use crate::kernel::{Connections, RouteTable};
-use crate::learn;
+use crate::learn::store::Item;
+use crate::learn::{self, SharedStore};
 use crate::metrics;
 use crate::runtime::{Cgroup, ExitCause, InstanceId, Runtime};
 use crate::segments::{Segments, Served};
@@ -34,6 +37,8 @@ pub const MESSAGES_MAX: usize = 4096;
 const TICK: Duration = Duration::from_millis(50);
 /// Memory is read every so many beats; it changes slowly and costs a file.
 const MEMORY_TICKS: u32 = 10;
+/// What was learned is stored every so many beats: five minutes.
+const STORE_TICKS: u32 = 6_000;
 /// Pauses between tries of a removal.
 const REMOVE_RETRY: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10)];
@@ -90,6 +95,8 @@ pub struct View {
     pub cold_ms: Vec<f64>,
     /// Memory reserved by all instances, in bytes.
     pub reserved_bytes: u64,
+    /// Addresses of networks that stand ahead of their instances.
+    pub spare_networks: Vec<std::net::Ipv4Addr>,
 }
 
 /// What the driver works with.
@@ -112,6 +119,8 @@ pub struct Tools<R> {
     pub starved: mpsc::Sender<(usize, u64)>,
     /// Where runs of uploaded code go.
     pub measured: mpsc::Sender<Measured>,
+    /// Where what was learned is kept.
+    pub store: SharedStore,
     /// The time.
     pub clock: Clock,
     /// Whether it is known what stands from before: until then an address might be given twice.
@@ -176,9 +185,22 @@ pub struct Found {
     pub pid: u32,
 }
 
+/// What hits and waste taught an earlier agent, if it can be read.
+fn stored(store: &SharedStore) -> Option<Learned> {
+    let bytes = store.read(Item::Policy).map_err(|error| error.to_string());
+    let read = |bytes: Vec<u8>| Learned::from_bytes(&bytes).map_err(|error| error.to_string());
+    bytes.and_then(|bytes| bytes.map(read).transpose()).unwrap_or_else(|error| {
+        tracing::warn!(error, "what hits and waste have taught cannot be read; the node learns it anew");
+        None
+    })
+}
+
 impl<R: Runtime> Driver<R> {
     /// A driver for `weaver`, and where to send it messages.
-    pub fn new(weaver: Weaver, tools: Tools<R>, inbox: mpsc::Receiver<Message>) -> Self {
+    pub fn new(mut weaver: Weaver, tools: Tools<R>, inbox: mpsc::Receiver<Message>) -> Self {
+        if let Some(learned) = stored(&tools.store) {
+            weaver.resume(learned);
+        }
         let (created, created_inbox) = mpsc::channel(64);
         let runs = Runs::new(tools.measured.clone());
         Self {
@@ -258,9 +280,23 @@ impl<R: Runtime> Driver<R> {
             Message::Look(reply) => drop(reply.send(self.view())),
             Message::Drain(done) => {
                 self.drained.push(done);
+                self.store();
                 self.feed(Input::Drain);
             }
         }
+    }
+
+    /// Stores what hits and waste have taught, beside all else: no request waits for the disk.
+    fn store(&self) {
+        let (learned, store) = (self.weaver.learned(), self.tools.store.clone());
+        tokio::task::spawn_blocking(move || {
+            let bytes = learned.to_bytes().map_err(|error| error.to_string());
+            let stored =
+                bytes.and_then(|bytes| store.write(Item::Policy, &bytes).map_err(|error| error.to_string()));
+            if let Err(error) = stored {
+                tracing::warn!(error, "what hits and waste have taught is not stored");
+            }
+        });
     }
 
     fn deploy(&mut self, deploy: Deploy) {
@@ -294,6 +330,7 @@ impl<R: Runtime> Driver<R> {
                 .collect(),
             cold_ms: self.weaver.cold_ms.clone(),
             reserved_bytes: self.weaver.reserved_bytes(),
+            spare_networks: self.tools.network.spare(),
         }
     }
 
@@ -494,6 +531,9 @@ impl<R: Runtime> Driver<R> {
     fn beat(&mut self) {
         self.beats = self.beats.wrapping_add(1);
         let slow = self.beats.is_multiple_of(MEMORY_TICKS);
+        if self.beats.is_multiple_of(STORE_TICKS) {
+            self.store();
+        }
         let mut readings = Vec::with_capacity(self.standing.len());
         let mut listening = Vec::new();
         for (&instance, standing) in &mut self.standing {
@@ -530,6 +570,7 @@ impl<R: Runtime> Driver<R> {
             };
             readings.push(Reading { instance, open, memory_bytes });
         }
+        self.tools.network.want_spare(SPARE_MIN + self.weaver.planned());
         listening.into_iter().for_each(|instance| self.feed(Input::Listening { instance }));
         if slow {
             let cause = "its program ended; containerd has not told how";

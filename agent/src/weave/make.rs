@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::driver::{Report, Tools};
-use super::network::Attachment;
+use super::network::{Attachment, Namespace, NetworkError};
 use crate::clock::timed;
 use crate::config::{Isolation, Segment};
 use crate::metrics;
@@ -84,13 +84,12 @@ pub(super) async fn make<R: Runtime>(
     let until = began + rules.start_timeout();
     // The process alone needs the namespace, and its program alone what is in it: all else is made meanwhile.
     let (namespace, prepared) = tokio::join!(
-        timed(tools.network.enter(name)),
+        timed(enter(tools, name, &attachment)),
         again(tools, name, until, || tools.runtime.prepare(&spec)),
     );
     let (namespace, entered) = namespace;
     let (namespace, prepared) = (namespace.map_err(Unmade::failed)?, prepared.map_err(Unmade::failed)?);
-    let (furnished, made) =
-        tokio::join!(timed(tools.network.furnish(namespace)), tools.runtime.create(prepared));
+    let (furnished, made) = tokio::join!(timed(furnish(tools, namespace)), tools.runtime.create(prepared));
     let made = made.map_err(Unmade::lost_or_failed)?;
     let (furnished, furnishing) = furnished;
     furnished.map_err(Unmade::failed)?;
@@ -107,6 +106,22 @@ pub(super) async fn make<R: Runtime>(
     metrics::phase(&rules.name, "start", starting);
     metrics::created(&rules.name, began.elapsed());
     Ok(())
+}
+
+/// The namespace, unless a network of the node's spare ones was had.
+async fn enter<R: Runtime>(
+    tools: &Tools<R>,
+    name: &InstanceId,
+    attachment: &Attachment,
+) -> Result<Option<Namespace>, NetworkError> {
+    if attachment.furnished { Ok(None) } else { tools.network.enter(name).await.map(Some) }
+}
+
+async fn furnish<R: Runtime>(tools: &Tools<R>, namespace: Option<Namespace>) -> Result<(), NetworkError> {
+    match namespace {
+        Some(namespace) => tools.network.furnish(namespace).await,
+        None => Ok(()),
+    }
 }
 
 fn spec(rules: &Segment, name: &InstanceId, graph: Option<String>, attachment: &Attachment) -> InstanceSpec {

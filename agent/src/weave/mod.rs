@@ -32,6 +32,8 @@ mod weaver;
 
 use std::net::SocketAddr;
 
+use weft_models::policy::Weighed;
+
 pub use graph::{Graph, GraphState, Node};
 pub use instance::{Instance, InstanceState, Origin};
 pub use routes::{Route, RouteKey};
@@ -294,6 +296,13 @@ pub enum Note {
         fresh: bool,
         /// When the forecast counts as wrong.
         deadline_ms: u64,
+    },
+    /// The steps of a forecast were weighed.
+    Weighed {
+        /// The forecast.
+        forecast: u64,
+        /// What each step's confidence is measured by, in the order of its path; nothing for one that is never acted upon.
+        bars: Vec<Option<Weighed>>,
     },
     /// An instance is gone, or was used for the first time: what it cost until then.
     Spent {

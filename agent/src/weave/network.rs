@@ -11,12 +11,13 @@
 //! the node's own policy (Kubernetes nodes forward already).
 //!
 //! IPv4 only. Works in whatever network namespace the calling thread is in.
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -28,10 +29,12 @@ use rtnetlink::packet_route::link::{
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use rustix::io::{DupFlags, Errno, dup3};
 use rustix::thread::UnshareFlags;
-use tokio::sync::oneshot;
+use spare::Spare;
+use tokio::sync::{Notify, oneshot};
 
 use crate::runtime::InstanceId;
 
+pub mod spare;
 pub mod tap;
 
 /// What the instances' interface is called inside their namespace.
@@ -71,6 +74,8 @@ pub struct Attachment {
     pub ip: Ipv4Addr,
     /// The node's end of the pair, on the bridge.
     pub veth: String,
+    /// Whether all of it is there already; else it is to be made by [`Network::enter`] and [`Network::furnish`].
+    pub furnished: bool,
 }
 
 /// A network namespace that was made and has nothing in it yet.
@@ -164,6 +169,9 @@ pub struct Network {
     bridge_index: u32,
     owner: BridgeOwner,
     leases: Mutex<Leases>,
+    /// How many networks are to stand ahead, and the word that there may be fewer.
+    wanted: AtomicUsize,
+    refill: Notify,
 }
 
 /// Which addresses are taken. Addresses are handed out in a round, so that one which was just released rests as
@@ -173,6 +181,25 @@ struct Leases {
     by_instance: HashMap<InstanceId, Lease>,
     taken: HashSet<u32>,
     next: u32,
+    /// Networks that nobody has yet, and the address of one in the making.
+    spare: VecDeque<Spare>,
+    making: Option<Ipv4Addr>,
+}
+
+impl Leases {
+    fn next_address(&mut self, range: std::ops::Range<u32>) -> Option<Ipv4Addr> {
+        let free =
+            (self.next..range.end).chain(range.start..self.next).find(|ip| !self.taken.contains(ip))?;
+        self.next = if free + 1 < range.end { free + 1 } else { range.start };
+        self.taken.insert(free);
+        Some(Ipv4Addr::from_bits(free))
+    }
+
+    fn lease(&mut self, id: &InstanceId, ip: Ipv4Addr, netns: OwnedFd, furnished: bool) -> Attachment {
+        let path = format!("/proc/{}/fd/{}", std::process::id(), netns.as_raw_fd()).into();
+        self.by_instance.insert(id.clone(), Lease { ip, netns: Some(netns) });
+        Attachment { netns: path, ip, veth: veth_of(ip), furnished }
+    }
 }
 
 #[derive(Debug)]
@@ -198,8 +225,10 @@ impl Network {
         tokio::spawn(connection);
         let (bridge_index, owner) = open_bridge(&handle, &config).await?;
         let next = config.instance_addresses().start;
-        let leases = Mutex::new(Leases { by_instance: HashMap::new(), taken: HashSet::new(), next });
-        Ok(Self { config, handle, bridge_index, owner, leases })
+        let (by_instance, taken) = (HashMap::new(), HashSet::new());
+        let leases = Mutex::new(Leases { by_instance, taken, next, spare: VecDeque::new(), making: None });
+        let (wanted, refill) = (AtomicUsize::new(spare::SPARE_MIN), Notify::new());
+        Ok(Self { config, handle, bridge_index, owner, leases, wanted, refill })
     }
 
     /// The address of the bridge.
@@ -207,12 +236,15 @@ impl Network {
         self.config.gateway()
     }
 
-    /// Gives an instance an address and names; nothing is made yet.
+    /// Gives an instance an address and names: of a network that stands, or of one that is to be made.
     ///
     /// # Errors
     /// [`NetworkError::Attached`] or [`NetworkError::SubnetFull`]; [`NetworkError::Namespace`] without a descriptor.
     pub fn reserve(&self, id: &InstanceId) -> Result<Attachment, NetworkError> {
         let NetworkConfig { base, prefix_len, .. } = self.config;
+        if let Some(attachment) = self.take_spare(id)? {
+            return Ok(attachment);
+        }
         let range = self.config.instance_addresses();
         // Its number is the name under which the namespace will be found.
         let place = fs::File::open("/dev/null")
@@ -221,15 +253,20 @@ impl Network {
         if leases.by_instance.contains_key(id) {
             return Err(NetworkError::Attached { id: id.clone() });
         }
-        let next = leases.next;
-        let free = (next..range.end).chain(range.start..next).find(|ip| !leases.taken.contains(ip));
-        let ip = free.ok_or(NetworkError::SubnetFull { count: range.len(), base, prefix_len })?;
-        leases.next = if ip + 1 < range.end { ip + 1 } else { range.start };
-        leases.taken.insert(ip);
-        let ip = Ipv4Addr::from_bits(ip);
-        let netns = format!("/proc/{}/fd/{}", std::process::id(), place.as_raw_fd()).into();
-        leases.by_instance.insert(id.clone(), Lease { ip, netns: Some(place.into()) });
-        Ok(Attachment { netns, ip, veth: veth_of(ip) })
+        let count = range.len();
+        let ip = leases.next_address(range).ok_or(NetworkError::SubnetFull { count, base, prefix_len })?;
+        Ok(leases.lease(id, ip, place.into(), false))
+    }
+
+    /// A network that stands, if there is one.
+    fn take_spare(&self, id: &InstanceId) -> Result<Option<Attachment>, NetworkError> {
+        let mut leases = self.leases();
+        if leases.by_instance.contains_key(id) {
+            return Err(NetworkError::Attached { id: id.clone() });
+        }
+        let Some(Spare { ip, netns }) = leases.spare.pop_front() else { return Ok(None) };
+        self.refill.notify_one();
+        Ok(Some(leases.lease(id, ip, netns, true)))
     }
 
     /// Makes the namespace that was reserved: what the container runtime needs to make a process in it. Nothing is in it
@@ -252,6 +289,10 @@ impl Network {
     /// What the kernel said.
     pub async fn furnish(&self, made: Namespace) -> Result<(), NetworkError> {
         let Namespace { inside, netns, ip } = made;
+        self.join_bridge(&inside, &netns, ip).await
+    }
+
+    async fn join_bridge(&self, inside: &Handle, netns: &OwnedFd, ip: Ipv4Addr) -> Result<(), NetworkError> {
         let veth = veth_of(ip);
         let peer = LinkMessageBuilder::<LinkUnspec>::new()
             .name(INSTANCE_LINK)
@@ -266,7 +307,7 @@ impl Network {
         // A pair of that name can only be a leftover: the address in it is ours.
         delete_link(&self.handle, &veth).await?;
         netlink("make the pair", &veth, self.handle.link().add(pair).execute()).await?;
-        self.configure_inside(&inside, ip, &veth).await
+        self.configure_inside(inside, ip, &veth).await
     }
 
     /// Puts the namespace where the container runtime looks for it: in the place of what was reserved.
@@ -288,6 +329,7 @@ impl Network {
         let mut leases = self.leases();
         if leases.by_instance.remove(id).is_some() {
             leases.taken.remove(&ip.to_bits());
+            self.refill.notify_one();
         }
         Ok(())
     }
@@ -321,6 +363,7 @@ impl Network {
     /// # Errors
     /// What the kernel said.
     pub async fn close(self) -> Result<(), NetworkError> {
+        self.drop_spare().await?;
         if !self.leases().by_instance.is_empty() {
             return Ok(());
         }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use weft_models::policy::{Stake, Weighed};
+
 use super::graph::{Graph, GraphState, Node};
 use super::instance::{Instance, InstanceState, Origin};
 use super::{Action, Asker, Forecast, Note, Step, Weaver};
@@ -19,6 +21,21 @@ const JOIN_MS: u64 = 30_000;
 const HORIZON_MS: u64 = 30_000;
 /// The least time that a forecast step is waited for after its expected moment.
 const SLACK_MS: u64 = 750;
+
+/// From when on a step is made, and until when it is waited for.
+struct Times {
+    start_ms: u64,
+    deadline_ms: u64,
+}
+
+impl Times {
+    fn of(step: &Step, cold_ms: f64, now_ms: u64) -> Self {
+        // Twice the time it takes is room enough for a busy node; earlier costs memory for nothing.
+        let lead_ms = (2.0 * cold_ms) as u64 + SLACK_MS;
+        let start_ms = now_ms + (step.expected_ms / 2).saturating_sub(lead_ms);
+        Self { start_ms, deadline_ms: now_ms + step.expected_ms + step.expected_ms.max(SLACK_MS) }
+    }
+}
 
 /// A step whose time has come.
 struct Due {
@@ -40,11 +57,17 @@ fn due(graph: &Graph, now_ms: u64) -> impl Iterator<Item = Due> {
 }
 
 impl Weaver {
-    pub(super) fn plan(&mut self, forecast: &Forecast, now_ms: u64) {
+    pub(super) fn plan<'a>(&mut self, forecast: &'a Forecast, now_ms: u64) {
         if !self.rules.weave || self.draining {
             return;
         }
-        let picks: Vec<&Step> = forecast.path.iter().filter(|step| self.is_worth_it(step)).collect();
+        let bars: Vec<Option<Weighed>> =
+            forecast.path.iter().map(|step| self.weigh(forecast, step, now_ms)).collect();
+        let worth_it = |(step, weighed): (&'a Step, &Option<Weighed>)| {
+            weighed.filter(|weighed| step.confidence >= weighed.bar).map(|_| step)
+        };
+        let picks: Vec<&Step> = forecast.path.iter().zip(&bars).filter_map(worth_it).collect();
+        self.actions.push(Action::Note(Note::Weighed { forecast: forecast.id, bars }));
         if picks.is_empty() {
             return;
         }
@@ -66,10 +89,32 @@ impl Weaver {
         number
     }
 
-    fn is_worth_it(&self, step: &Step) -> bool {
-        step.confidence >= self.rules.confidence
-            && step.expected_ms <= HORIZON_MS
-            && self.deployments.serves(step.segment)
+    /// What a step's confidence is measured by, if it can be acted upon. The bar is fixed, or follows from what steps were
+    /// worth before.
+    fn weigh(&mut self, forecast: &Forecast, step: &Step, now_ms: u64) -> Option<Weighed> {
+        let segment = step.segment;
+        let near = step.expected_ms <= HORIZON_MS && step.confidence.is_finite();
+        if !near || !self.deployments.serves(segment) {
+            return None;
+        }
+        let times = Times::of(step, self.cold_ms[segment], now_ms);
+        let stands = self.instances.values().any(|i| i.segment == segment && i.is_alive());
+        let stake = Stake {
+            gigabytes: self.rules.segments[segment].memory_bytes.max(1) as f64 / (1_u64 << 30) as f64,
+            start_us: (self.cold_ms[segment] * 1_000.0) as u64,
+            since_us: forecast.at_ms * 1_000,
+            made_us: times.start_ms * 1_000,
+            until_us: times.deadline_ms * 1_000,
+            position: step.position,
+            stands,
+        };
+        let mut weighed = self.steps.weigh(segment as u32, &stake);
+        if let Some(bar) = self.rules.confidence {
+            weighed.bar = bar;
+        }
+        let acts = step.confidence >= weighed.bar;
+        self.steps.follow(segment as u32, step.asker, step.confidence, stake, acts);
+        Some(weighed)
     }
 
     fn nodes(&self, forecast: &Forecast, picks: &[&Step], now_ms: u64) -> Vec<Node> {
@@ -80,10 +125,9 @@ impl Weaver {
             }
             let confidence = step.confidence.min(1.0);
             let cold_ms = self.cold_ms[step.segment];
-            let window_ms = step.expected_ms + step.expected_ms.max(SLACK_MS);
+            let Times { start_ms, deadline_ms } = Times::of(step, cold_ms, now_ms);
+            let window_ms = deadline_ms - now_ms;
             let memory_mb = self.rules.segments[step.segment].memory_bytes.max(1) as f64 / 1_048_576.0;
-            // Twice the time it takes is room enough for a busy node; earlier costs memory for nothing.
-            let lead_ms = (2.0 * cold_ms) as u64 + SLACK_MS;
             nodes.push(Node {
                 segment: step.segment,
                 forecast: forecast.id,
@@ -91,8 +135,8 @@ impl Weaver {
                 since_ms: forecast.at_ms,
                 confidence,
                 worth: confidence * cold_ms / (memory_mb * window_ms as f64 / 1000.0),
-                start_ms: now_ms + (step.expected_ms / 2).saturating_sub(lead_ms),
-                deadline_ms: now_ms + window_ms,
+                start_ms,
+                deadline_ms,
                 instance: None,
                 used: false,
             });

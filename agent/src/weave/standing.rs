@@ -3,16 +3,13 @@
 //! rule, in models; here are only its terms. Without forecasts of time an instance stays for the keep-alive, and none is
 //! made.
 
-use weft_models::policy::{Foresight, Rule};
+use weft_models::policy::{Foresight, Known, Rule, SEGMENTS_MAX, Tuner};
 use weft_models::replay::{Decision, Hold, Idle, Met, Policy};
 use weft_models::seed;
 use weft_models::trace::App;
 
 use super::instance::{Instance, InstanceState, Origin};
 use super::{Found, Weaver};
-
-/// Segments whose rhythm is remembered, about 1 KiB each.
-const SEGMENTS_MAX: usize = 4096;
 
 /// When one for which there was no place is asked about again.
 const AGAIN_MS: u64 = 1_000;
@@ -31,6 +28,28 @@ impl Standing {
         let rule = Rule::of_keep_alive(keep_alive_ms.saturating_mul(1_000));
         let foresight = Foresight::of_node(seed::timing(), rule, SEGMENTS_MAX);
         Self { foresight, segments: Vec::new() }
+    }
+
+    /// What was learned of classes of segments.
+    pub(super) fn tuner(&self) -> &Tuner {
+        self.foresight.tuner()
+    }
+
+    /// Goes on from what was learned before.
+    pub(super) fn set_tuner(&mut self, tuner: Tuner) {
+        self.foresight.set_tuner(tuner);
+    }
+
+    /// What is known of a segment's calls.
+    pub(super) fn known(&self, segment: usize, name: &str) -> Option<Known> {
+        self.foresight.known(segment as u32, name)
+    }
+
+    /// Goes on from what was known of a segment's calls, so that what is due by the clock is made for its next one.
+    pub(super) fn resume(&mut self, segment: usize, known: Known) {
+        self.meet(segment + 1);
+        self.segments[segment] = (Some(known.rhythm.last_us() / 1_000), 0);
+        self.foresight.resume(segment as u32, known);
     }
 
     /// Knows all of so many segments.

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
+use weft_models::policy::{Learned, Rule, Steps};
+
 use super::demand::{Counts, Waiter};
 use super::deploy::Deployments;
 use super::instance::{Instance, InstanceState, Origin};
@@ -31,8 +33,8 @@ pub struct Rules {
     pub keep_alive_ms: u64,
     /// Whether forecasts of time decide how long an instance stands, and the keep-alive is what they are measured by.
     pub timing: bool,
-    /// The least confidence for which something is made.
-    pub confidence: f64,
+    /// The least confidence for which something is made; if there is none, what steps were worth before says it.
+    pub confidence: Option<f64>,
     /// Whether forecasts are acted upon.
     pub weave: bool,
     /// Distinguishes the names that this run of the agent gives from those of earlier ones.
@@ -89,6 +91,7 @@ pub struct Weaver {
     pub(super) waiting: Vec<VecDeque<Waiter>>,
     pub(super) deployments: Deployments,
     pub(super) standing: Option<Standing>,
+    pub(super) steps: Steps<Asker>,
     routes: BTreeMap<RouteKey, Vec<SocketAddr>>,
     next: u64,
     now_ms: u64,
@@ -124,9 +127,11 @@ impl Weaver {
     pub fn new(rules: Rules) -> Self {
         let count = rules.segments.len();
         let standing = (rules.timing && rules.weave).then(|| Standing::new(rules.keep_alive_ms));
+        let steps = Steps::new(Rule::of_keep_alive(rules.keep_alive_ms.saturating_mul(1_000)));
         Self {
             rules,
             standing,
+            steps,
             instances: BTreeMap::new(),
             graphs: BTreeMap::new(),
             trouble: vec![Trouble::default(); count],
@@ -163,7 +168,10 @@ impl Weaver {
                 self.adopted(name, segment, address, cgroup_id, now_ms);
             }
             Input::Deploy { segment, rules } => self.deploy(segment, rules, now_ms),
-            Input::Tick(readings) => self.read(&readings, now_ms),
+            Input::Tick(readings) => {
+                self.steps.pass(now_ms * 1_000);
+                self.read(&readings, now_ms);
+            }
             Input::Drain => (self.draining, self.rerouted) = (true, true),
         }
         if let Scope::All(counts) = scope {
@@ -178,9 +186,42 @@ impl Weaver {
         self.instances.is_empty()
     }
 
+    /// Instances that are to be made ahead within a little while, by what is forecast.
+    pub fn planned(&self) -> usize {
+        let planned = |graph: &Graph| {
+            graph.nodes.iter().filter(|node| node.instance.is_none() && !node.is_over(self.now_ms)).count()
+        };
+        self.graphs.values().map(planned).sum()
+    }
+
     /// Requests that wait for a segment.
     pub fn waiting(&self, segment: usize) -> usize {
         self.waiting[segment].len()
+    }
+
+    /// What hits and waste have taught so far.
+    pub fn learned(&self) -> Learned {
+        let standing = self.standing.as_ref();
+        let named = self.rules.segments.iter().enumerate();
+        let known = named.filter_map(|(index, rules)| standing?.known(index, &rules.name));
+        Learned {
+            standing: standing.map(Standing::tuner).cloned().unwrap_or_default(),
+            steps: self.steps.tuner().clone(),
+            segments: known.collect(),
+        }
+    }
+
+    /// Goes on from what was learned before.
+    pub fn resume(&mut self, learned: Learned) {
+        self.steps.set_tuner(learned.steps);
+        let Some(standing) = &mut self.standing else { return };
+        standing.set_tuner(learned.standing);
+        for known in learned.segments {
+            let of_name = |rules: &SegmentRules| rules.name == known.segment;
+            let Some(segment) = self.rules.segments.iter().position(of_name) else { continue };
+            self.steps.resume(segment as u32, known.calls, known.first_us);
+            standing.resume(segment, known);
+        }
     }
 
     /// Memory that all instances have reserved, in bytes.
@@ -286,6 +327,7 @@ impl Weaver {
         let Some(instance) = self.instances.get_mut(&number) else { return };
         instance.uses += 1;
         let segment = instance.segment;
+        self.steps.called(segment as u32, asker, at_ms * 1_000);
         // The first to come to what was made on demand is who it was made for.
         let first = instance.uses == 1 && instance.origin == Origin::Demand;
         self.called(segment, if first { Found::Nothing } else { Found::Ready }, now_ms);

@@ -14,7 +14,7 @@ use linfa_trees::{DecisionTree, SplitQuality};
 use ndarray::{Array1, Array2};
 
 use super::tree::{DEPTH_MAX, Node, Split, Tree, settled};
-use super::{Options, TrainError, chances, likeliest, sigmoid};
+use super::{Options, TrainError, chances, sigmoid};
 use crate::features::N;
 use crate::history::{Lesson, Outcome};
 
@@ -47,14 +47,9 @@ pub(super) fn grow(
     let count = lessons.len();
     let mut field = Field { lessons, scores: vec![base; count], odds: vec![base; count], dice: seed };
     let mut trees = Vec::with_capacity(options.trees.max(1));
-    let mut rows: Vec<u32> = (0..count as u32).collect();
-    for nth in 0..options.trees.max(1) {
-        if nth == options.first {
-            rows = field.likeliest(options.kept);
-        }
+    for _ in 0..options.trees.max(1) {
         field.share_out();
-        let depth_max = if nth < options.first { options.first_depth_max } else { options.depth_max };
-        trees.push(field.tree(&rows, &Options { depth_max, ..*options })?);
+        trees.push(field.tree(options)?);
     }
     Ok(Grown { base, trees })
 }
@@ -93,26 +88,12 @@ impl Field<'_> {
         }
     }
 
-    /// The lessons of those candidates that the later trees are shown.
-    fn likeliest(&self, kept: usize) -> Vec<u32> {
-        let (mut rows, mut order) = (Vec::new(), Vec::new());
-        let mut first = 0;
-        for moment in self.lessons.chunk_by(|a, b| a.moment == b.moment) {
-            order.resize(moment.len(), 0);
-            let kept = likeliest(&self.scores[first..first + moment.len()], &mut order, kept);
-            let from = rows.len();
-            rows.extend(kept.iter().map(|nth| first as u32 + nth));
-            rows[from..].sort_unstable();
-            first += moment.len();
-        }
-        rows
-    }
-
-    /// One more tree, grown on `rows`; the scores are moved by it.
-    fn tree(&mut self, rows: &[u32], options: &Options) -> Result<Tree, TrainError> {
+    /// One more tree; the scores are moved by it.
+    fn tree(&mut self, options: &Options) -> Result<Tree, TrainError> {
         let columns = self.columns();
-        let mut nodes = vec![self.node(rows, 0.0)];
-        let mut open = vec![Open { index: 0, depth: 0, rows: rows.to_vec() }];
+        let rows: Vec<u32> = (0..self.lessons.len() as u32).collect();
+        let mut nodes = vec![self.node(&rows, 0.0)];
+        let mut open = vec![Open { index: 0, depth: 0, rows }];
         while let Some(Open { index, depth, rows }) = open.pop() {
             let push = nodes[index].push;
             let Some((low, high, feature, threshold)) = self.split(&rows, push, depth, &columns, options)?

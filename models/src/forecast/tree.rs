@@ -1,8 +1,6 @@
 //! One decision tree as a flat list of nodes. In comes a row of features, out goes the leaf it falls into.
 //! Refused: a list in which a walk could leave the list, turn in a circle or meet a number that is none.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 
 use crate::features::N;
@@ -164,13 +162,8 @@ impl Grove {
         Self { tables: trees.iter().map(Table::of).collect() }
     }
 
-    /// What the trees of `range` together add to the log odds of each row.
-    pub(crate) fn add_pushes<'a>(
-        &self,
-        range: Range<usize>,
-        mut row: impl FnMut(usize) -> &'a [f32; N],
-        sums: &mut [f32],
-    ) {
+    /// What all trees together add to the log odds of each row.
+    pub(crate) fn add_pushes<'a>(&self, row: impl Fn(usize) -> &'a [f32; N], sums: &mut [f32]) {
         let mut first = 0;
         for sums in sums.chunks_mut(ABREAST) {
             let mut cells: [Cells; ABREAST] = [[0; ROW_CELLS]; ABREAST];
@@ -182,7 +175,7 @@ impl Grove {
             }
             first += sums.len();
             let mut totals = [0.0_f32; ABREAST];
-            for table in &self.tables[range.clone()] {
+            for table in &self.tables {
                 walk(table, &cells, &mut totals);
             }
             sums.iter_mut().zip(totals).for_each(|(sum, total)| *sum += total);

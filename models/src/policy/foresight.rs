@@ -5,8 +5,10 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::Known;
 use super::guard::Guard;
 use super::interval::Interval;
+use super::steps::CPU_GB_S;
 use super::tune::{Class, KEEP, MULTIPLES, PLAIN, Tuner};
 use crate::replay::{Decision, Hold, Idle, Met, Policy, gigabytes};
 use crate::timing::{Outlook, Rhythm, Stretch, Timing, TimingModel};
@@ -43,6 +45,8 @@ pub struct Rule {
     pub known_min: u64,
     /// How long an instance that has just served stays in any case, in µs.
     pub grace_us: u64,
+    /// What a second of a core is worth in GB·s, where starts are to be paid for; a core works for as long as one takes.
+    pub cpu_gb_s: f64,
 }
 
 /// Whether the price is learned, and what it is kept safe by.
@@ -70,6 +74,7 @@ impl Default for Rule {
             tuned,
             known_min: 0,
             grace_us: GRACE_US,
+            cpu_gb_s: 0.0,
         }
     }
 }
@@ -84,7 +89,16 @@ impl Rule {
         let tuned = Tuned::Online { keep_us, lost_max: 4.0 };
         let price_gb_s = keep_us.max(1) as f64 / SECOND_US as f64;
         let grace_us = keep_us.min(NODE_GRACE_US);
-        Self { price_gb_s, memory_power: 1.0, rate_power: 0.0, tuned, known_min: KNOWN_MIN, grace_us }
+        let (memory_power, rate_power) = (1.0, 0.0);
+        Self {
+            price_gb_s,
+            memory_power,
+            rate_power,
+            tuned,
+            known_min: KNOWN_MIN,
+            grace_us,
+            cpu_gb_s: CPU_GB_S,
+        }
     }
 
     /// Price of a cold start in GB·s.
@@ -181,6 +195,26 @@ impl<'a> Foresight<'a> {
         &self.tuner
     }
 
+    /// What is known of a segment's calls, under this name; nothing where it was never called.
+    pub fn known(&self, app: u32, segment: &str) -> Option<Known> {
+        let Segment { calls, first_us, .. } = self.segments.get(app as usize).filter(|one| one.calls > 0)?;
+        let rhythm = self.timing.get(app)?.clone();
+        Some(Known { segment: segment.to_owned(), calls: *calls, first_us: *first_us, rhythm })
+    }
+
+    /// Goes on from what was known of a segment's calls.
+    pub fn resume(&mut self, app: u32, known: Known) {
+        if let Some(segment) = self.segments.get_mut(app as usize) {
+            (segment.calls, segment.first_us) = (known.calls, known.first_us);
+            self.timing.put(app, known.rhythm);
+        }
+    }
+
+    /// Goes on from what was learned before.
+    pub fn set_tuner(&mut self, tuner: Tuner) {
+        self.tuner = tuner;
+    }
+
     /// Price of a cold start of a segment now.
     fn price(&self, app: usize, now_us: u64) -> f64 {
         let Segment { gigabytes, calls, first_us, .. } = self.segments[app];
@@ -188,8 +222,15 @@ impl<'a> Foresight<'a> {
         self.rule.price(gigabytes, calls as f64 / hours).max(f64::MIN_POSITIVE)
     }
 
+    /// What the CPU of a start is worth. For as long somebody waits who finds none: that is worth as much.
+    fn start_gb_s(&self, app: usize) -> f64 {
+        self.segments[app].start_us as f64 / 1e6 * self.rule.cpu_gb_s
+    }
+
     /// Stretches from now on as long as they are all to be stood through, or none.
     fn look(&mut self, app: usize, now_us: u64, hold: Hold, bar: f64) -> Option<Decision> {
+        // What a start in vain costs, in prices of a cold start.
+        let start = self.start_gb_s(app) * bar / self.segments[app].gigabytes;
         let trigger = self.apps[app].trigger;
         let rhythm = self.timing.get(app as u32)?;
         let segment = &mut self.segments[app];
@@ -197,6 +238,7 @@ impl<'a> Foresight<'a> {
         let looks = if hold == Hold::Loaded { LOOK_STANDING_MAX } else { LOOK_MAX };
         let mut decided: Option<Hold> = None;
         let mut at_us = now_us;
+        let mut calls = 0.0;
         for _ in 0..looks {
             let Stretch { mut until_us, per_second } =
                 segment.outlook.at(&self.model, rhythm, trigger, at_us);
@@ -215,7 +257,12 @@ impl<'a> Foresight<'a> {
                 segment.per_second = per_second;
             }
             segment.interval.expect(until_us, per_second);
+            calls += per_second * (until_us - at_us) as f64 / 1e6;
             at_us = until_us;
+        }
+        let none = (-calls).exp();
+        if hold == Hold::Unloaded && (1.0 - none) * (1.0 + start) < none * start {
+            decided = Some(Hold::Unloaded);
         }
         Some(Decision { hold: decided.unwrap_or(hold), until_us: at_us })
     }
@@ -227,22 +274,27 @@ impl<'a> Foresight<'a> {
         if segment.calls < self.rule.known_min {
             return (KEEP, keep_us);
         }
-        let in_this = segment.interval.lost_gb_s(segment.gigabytes, now_us, keep_us);
+        let start_gb_s = segment.start_us as f64 / 1e6 * self.rule.cpu_gb_s;
+        let starts = f64::from(segment.interval.starts()) * start_gb_s;
+        let in_this = segment.interval.lost_gb_s(segment.gigabytes, now_us, keep_us) + starts;
         let lost = segment.guard.lost_gb_s(now_us).max(in_this);
-        let arm = if lost > lost_max * price { KEEP } else { self.tuner.arm(class) };
+        let arm = if lost > lost_max * (price + start_gb_s) { KEEP } else { self.tuner.arm(class) };
         (arm, keep_us)
     }
 
     /// Ends the interval of a segment: each arm is told what it would have lost.
     fn settle(&mut self, app: usize, now_us: u64, met: Met) {
         let Tuned::Online { keep_us, .. } = self.rule.tuned else { return };
-        let price = self.price(app, now_us);
+        let (price, start_gb_s) = (self.price(app, now_us), self.start_gb_s(app));
         let segment = &mut self.segments[app];
+        let starts = segment.interval.starts();
         let Some(mut losses) = segment.interval.end(segment.gigabytes, price, now_us, keep_us) else {
             return;
         };
-        let cold = if met == Met::Cold { price } else { 0.0 };
-        let lost = losses.own_gb_s + cold - losses.arms[KEEP];
+        // Of the starts ahead of the call the last was worth it, if the call met what it made.
+        let (cold, worth) = if met == Met::Cold { (price, 0) } else { (0.0, 1) };
+        let in_vain = f64::from(starts.saturating_sub(worth)) * start_gb_s;
+        let lost = losses.own_gb_s + in_vain + cold - losses.arms[KEEP];
         segment.guard.add(now_us, lost);
         losses.arms.iter_mut().for_each(|loss| *loss = loss.min(1e9));
         self.tuner.learn(segment.interval.class, &losses.arms, price);
@@ -289,7 +341,7 @@ impl Policy for Foresight<'_> {
         if !self.segments[app].interval.is_open() {
             let hours = ((now_us - first_us) as f64 / 3.6e9).max(1.0);
             let class = self.timing.get(idle.app).map(|rhythm| class(rhythm, &self.apps[app], calls, hours));
-            self.segments[app].interval.begin(since_us, class.unwrap_or_default());
+            self.segments[app].interval.begin(since_us, class.unwrap_or_default(), idle.hold);
         }
         self.segments[app].interval.pass(gigabytes, price, now_us);
         let (arm, keep_us) = self.arm(app, self.segments[app].interval.class, now_us, price);

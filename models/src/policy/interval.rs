@@ -27,6 +27,7 @@ pub(super) struct Interval {
     expected: Vec<(u64, f64)>,
     arms_us: [u64; ARMS],
     own_us: u64,
+    starts: u32,
     followed: Option<Decision>,
 }
 
@@ -35,11 +36,12 @@ impl Interval {
         self.open
     }
 
-    pub(super) fn begin(&mut self, since_us: u64, class: Class) {
+    /// Begins one in which an instance has stood, or none, since the last call.
+    pub(super) fn begin(&mut self, since_us: u64, class: Class, hold: Hold) {
         let expected = std::mem::take(&mut self.expected);
         *self = Self { class, open: true, since_us, passed_us: since_us, expected, ..Self::default() };
         self.expected.clear();
-        self.followed = Some(Decision::loaded(u64::MAX));
+        self.followed = Some(Decision { hold, until_us: u64::MAX });
     }
 
     /// A stretch that follows those already expected.
@@ -51,7 +53,13 @@ impl Interval {
 
     /// What is done until the next decision.
     pub(super) fn follow(&mut self, decision: Decision) {
-        self.followed = Some(decision);
+        let stood = self.followed.replace(decision).is_none_or(|before| before.hold == Hold::Loaded);
+        self.starts += u32::from(!stood && decision.hold == Hold::Loaded);
+    }
+
+    /// How often an instance was to be made ahead of the call.
+    pub(super) fn starts(&self) -> u32 {
+        self.starts
     }
 
     /// Accounts for the time up to now; what was expected after that is forgotten.

@@ -5,7 +5,7 @@
 //! for the one that was followed, whether its instance would have stood when the call came and how long it would have waited:
 //! the forecasts do not depend on the arm. So this bandit is told the rewards of all arms of a context (an expert
 //! problem with full information) and needs no exploration: no call pays for what it learns. It follows the arm with the least
-//! discounted loss, as long as that is clearly less than that of the arm in charge.
+//! discounted loss, as long as that is clearly less than that of the arm in charge. (For steps of forecasts the last arm acts upon none.)
 //!
 //! Source: Cesa-Bianchi and Lugosi, "Prediction, Learning, and Games", 2006, chapters 2 (experts) and 4 (follow the leader).
 
@@ -36,13 +36,13 @@ const CLASSES_MAX: usize = 256;
 pub struct Class {
     /// What starts its calls.
     pub trigger: Trigger,
-    /// How surely it keeps to a period: 0 to 2.
+    /// How surely it keeps to a period, or a step's place on its path: 0 to 2.
     pub regular: u8,
     /// How often it is called: 0 to 3.
     pub rate: u8,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Standing {
     losses: [f64; ARMS],
     in_charge: usize,
@@ -55,7 +55,7 @@ impl Default for Standing {
 }
 
 /// What was learned of all classes.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tuner {
     classes: FxHashMap<Class, Standing>,
 }
@@ -84,6 +84,12 @@ impl Tuner {
         if standing.losses[best] < bar {
             standing.in_charge = best;
         }
+    }
+
+    /// Whether learning can have made it.
+    pub(crate) fn is_sound(&self) -> bool {
+        let sound = |one: &Standing| one.in_charge < ARMS && one.losses.iter().all(|loss| loss.is_finite());
+        self.classes.len() <= CLASSES_MAX && self.classes.values().all(sound)
     }
 
     /// Classes with the arm in charge of each.

@@ -8,10 +8,14 @@
 //! ```
 //!
 //! Time is cut at the minutes of the clock, as schedules are. Two forests judge: one each coming minute, one the rest of a
-//! minute that has had a call. Where in the minute a call falls is counted per segment.
+//! minute that has had a call. Where in the minute a call falls is counted per segment, and so is at what times of the day and on
+//! which days of the week calls end a long silence: days are beyond what the trees are grown on.
 
+mod counts;
+mod days;
 mod features;
 mod forest;
+mod label;
 mod rhythm;
 mod shape;
 mod tutor;
@@ -19,9 +23,11 @@ mod tutor;
 use serde::{Deserialize, Serialize};
 
 use crate::trace::{MINUTE_US, SECOND_US, Trigger};
+use shape::Firsts;
 
 pub use features::{AGAIN_NAMES, AGAIN_WIDTH, MINUTE_NAMES, MINUTE_WIDTH};
 pub use forest::{Forest, GrowError, GrowOptions, Lessons};
+pub use label::{Kind, Label};
 pub use rhythm::Rhythm;
 pub use tutor::Tutor;
 
@@ -91,12 +97,23 @@ impl Timing {
         if let Some(rhythm) = &mut self.rhythms[at] {
             return rhythm.called(now_us);
         }
-        if self.known >= self.segments_max {
-            self.forget_oldest();
-        }
-        self.rhythms[at] = Some(Box::new(Rhythm::new(now_us)));
-        self.known += 1;
+        self.put(segment, Rhythm::new(now_us));
         true
+    }
+
+    /// Remembers a segment as it was remembered before.
+    pub fn put(&mut self, segment: u32, rhythm: Rhythm) {
+        let at = segment as usize;
+        if at >= self.rhythms.len() {
+            self.rhythms.resize(at + 1, None);
+        }
+        if self.rhythms[at].is_none() {
+            if self.known >= self.segments_max {
+                self.forget_oldest();
+            }
+            self.known += 1;
+        }
+        self.rhythms[at] = Some(Box::new(rhythm));
     }
 
     /// How many segments are remembered.
@@ -131,6 +148,7 @@ pub struct Outlook {
     count: u32,
     minutes: [(u64, f32); 2],
     rest: Option<f32>,
+    firsts: Option<Firsts>,
 }
 
 impl Outlook {
@@ -139,7 +157,8 @@ impl Outlook {
         if (self.last_us, self.count) != (rhythm.last_us, rhythm.count) {
             let minutes =
                 if self.last_us / MINUTE_US == rhythm.minute { self.minutes } else { [(0, 0.0); 2] };
-            *self = Self { last_us: rhythm.last_us, count: rhythm.count, minutes, rest: None };
+            let (last_us, count) = (rhythm.last_us, rhythm.count);
+            *self = Self { last_us, count, minutes, ..Self::default() };
         }
         let minute = at_us / MINUTE_US;
         let second = (at_us % MINUTE_US) as f64 / SECOND_US as f64;
@@ -151,7 +170,8 @@ impl Outlook {
             shape::rest(rhythm, f64::from(chance), called, second)
         } else {
             let chance = self.minute(model, rhythm, trigger, minute);
-            shape::minute(rhythm, f64::from(chance), second)
+            let firsts = self.firsts.get_or_insert_with(|| Firsts::of(rhythm));
+            firsts.minute(f64::from(chance), second)
         };
         let until_us = minute.min(at_us / MINUTE_US) * MINUTE_US + (until * SECOND_US as f64) as u64;
         Stretch { until_us: until_us.max(at_us + 1), per_second }
@@ -162,7 +182,10 @@ impl Outlook {
         let kept = &mut self.minutes[(minute % 2) as usize];
         // Within a minute more calls change the features a little: the answer for the next minute is asked for again.
         if kept.0 != minute || minute == rhythm.minute + 1 {
-            *kept = (minute, model.minute.confidence(&features::of_minute(rhythm, trigger, minute)));
+            let soon = model.minute.confidence(&features::of_minute(rhythm, trigger, minute));
+            let soon = soon.min(rhythm.chance_beyond(minute));
+            // The trees have seen hours. What comes by the day comes beside that.
+            *kept = (minute, soon + rhythm.days.chance(minute) * (1.0 - soon));
         }
         kept.1
     }

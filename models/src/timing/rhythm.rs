@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counts;
+use super::days::Days;
 use crate::trace::{MINUTE_US, SECOND_US};
 
 /// Longest interval that is told from longer ones, in minutes.
@@ -18,6 +20,11 @@ pub(super) const PARTS: usize = 12;
 pub(super) const PART_S: f64 = 60.0 / PARTS as f64;
 /// When this many intervals or minutes are counted, all counts are halved: what was long ago fades.
 const FADE_AT: u32 = 2_048;
+/// Intervals beyond the longest, and the minutes that they waited there, as long as none has been seen.
+const BEYOND_ENDS: f32 = 0.5;
+const BEYOND_MINUTES: f32 = 30.0;
+/// Active minutes that moments of calls are taken over.
+const MOMENTS: u32 = 256;
 /// Counts per active minute are told apart up to these.
 pub(super) const COUNT_STEPS: [u32; 9] = [1, 2, 3, 4, 6, 10, 20, 60, u32::MAX];
 /// Intervals below a minute are told apart by doublings of this, in seconds.
@@ -35,7 +42,7 @@ pub(super) struct Lag {
 }
 
 /// One segment's times.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rhythm {
     pub(super) first_minute: u64,
     /// The minute of the last call.
@@ -44,20 +51,25 @@ pub struct Rhythm {
     pub(super) count: u32,
     pub(super) last_us: u64,
     /// Intervals between active minutes by length; those beyond [`GAP_MAX`] in the first place.
-    gaps: Box<[u16; GAP_MAX + 1]>,
+    gaps: Box<[u16]>,
     pub(super) gaps_all: u32,
     recent: [u16; RECENT],
     recent_len: u8,
     /// Bit `n` of the whole: was the `n`-th minute before [`Self::minute`] active?
     bits: [u64; WORDS],
+    #[serde(with = "counts")]
     hour: [u16; 60],
     counts: [u16; COUNT_STEPS.len()],
     pub(super) counts_all: u32,
     pub(super) count_mean: f32,
     pub(super) count_before: u32,
+    /// The same mean over more minutes, and the mean of squares.
+    calls_mean: f32,
+    calls_squares: f32,
     firsts: [u16; PARTS],
     firsts_all: u32,
     lags: [Lag; LAGS],
+    pub(super) days: Days,
     /// Intervals between calls of less than about a minute, by doublings.
     short: [u16; SHORT_STEPS],
     short_all: u32,
@@ -72,7 +84,7 @@ impl Rhythm {
             minute,
             count: 1,
             last_us: now_us,
-            gaps: Box::new([0; GAP_MAX + 1]),
+            gaps: vec![0; GAP_MAX + 1].into(),
             gaps_all: 0,
             recent: [0; RECENT],
             recent_len: 0,
@@ -82,13 +94,17 @@ impl Rhythm {
             counts_all: 0,
             count_mean: 1.0,
             count_before: 0,
+            calls_mean: 0.0,
+            calls_squares: 0.0,
             firsts: [0; PARTS],
             firsts_all: 0,
             lags: [Lag::default(); LAGS],
+            days: Days::default(),
             short: [0; SHORT_STEPS],
             short_all: 0,
         };
         rhythm.mark(now_us);
+        rhythm.days.called(now_us, u64::MAX);
         rhythm
     }
 
@@ -109,8 +125,35 @@ impl Rhythm {
         self.minute = minute;
         self.count = 1;
         self.mark(now_us);
+        self.days.called(now_us, gap);
         self.find_lags();
         true
+    }
+
+    /// When it was called last, in µs.
+    pub fn last_us(&self) -> u64 {
+        self.last_us
+    }
+
+    /// Whether calls can have led to it: what is read from a disk may be anything.
+    pub fn is_sound(&self) -> bool {
+        let adds_up = |counts: &[u16], all: u32| {
+            all < FADE_AT && counts.iter().map(|count| u32::from(*count)).sum::<u32>() == all
+        };
+        let lag = |lag: &Lag| (0.0..=1.0).contains(&lag.share) && usize::from(lag.minutes) <= GAP_MAX;
+        let means = [self.count_mean, self.calls_mean, self.calls_squares];
+        self.gaps.len() == GAP_MAX + 1
+            && self.first_minute <= self.minute
+            && self.minute == self.last_us / MINUTE_US
+            && adds_up(&self.gaps[..], self.gaps_all)
+            && adds_up(&self.counts, self.counts_all)
+            && adds_up(&self.firsts, self.firsts_all)
+            && adds_up(&self.short, self.short_all)
+            && self.hour.iter().all(|count| u32::from(*count) < FADE_AT)
+            && usize::from(self.recent_len) <= RECENT
+            && self.lags.iter().all(lag)
+            && means.iter().all(|mean| mean.is_finite() && *mean >= 0.0)
+            && self.days.is_sound()
     }
 
     fn count_short(&mut self, seconds: f64) {
@@ -150,6 +193,9 @@ impl Rhythm {
         }
         self.count_mean += (self.count as f32 - self.count_mean) / (self.counts_all.min(32) as f32);
         self.count_before = self.count;
+        let (count, weight) = (self.count as f32, 1.0 / self.counts_all.min(MOMENTS) as f32);
+        self.calls_mean += (count - self.calls_mean) * weight;
+        self.calls_squares += (count * count - self.calls_squares) * weight;
     }
 
     fn count_gap(&mut self, gap: u64) {
@@ -233,10 +279,8 @@ impl Rhythm {
     /// Share of the minutes with the same place within `period` (a divisor of 60) that were active.
     pub(super) fn phase_share(&self, minute: u64, period: u64) -> f32 {
         let place = minute % period;
-        let active: u32 = (0..60)
-            .filter(|of_hour| of_hour % period == place)
-            .map(|at| u32::from(self.hour[at as usize]))
-            .sum();
+        let of_place = self.hour[place as usize..].iter().step_by(period as usize);
+        let active: u32 = of_place.map(|count| u32::from(*count)).sum();
         // How many minutes with that place there were from the first up to the one asked for.
         let upto = |end: u64| (end + period - 1 - place) / period;
         let seen = upto(minute.max(self.minute)).saturating_sub(upto(self.first_minute));
@@ -261,15 +305,54 @@ impl Rhythm {
         &self.lags
     }
 
-    /// Active minutes per second, over the time that is remembered.
+    /// Calls per second, from the active minutes of the time that is remembered and the usual number of calls in one. Where memory
+    /// is so short that who goes is wanted again at once, each call may start cold, so each one counts.
     pub fn active_per_second(&self) -> f64 {
         let known = self.known();
-        f64::from(self.active_among(known as usize)) / (known as f64 + 5.0) / 60.0
+        let active = f64::from(self.active_among(known as usize)) / (known as f64 + 5.0);
+        active * f64::from(self.calls_per_active().0) / 60.0
     }
 
     /// How surely an active minute is followed by another after the best period, in `[0, 1]`.
     pub fn regularity(&self) -> f32 {
         self.lags[0].share
+    }
+
+    /// Minutes from each active one that is remembered to the last, newest first.
+    pub(super) fn active_back(&self) -> impl Iterator<Item = usize> {
+        (0..self.known() as usize).filter(|back| self.bits[back / 64] >> (back % 64) & 1 == 1)
+    }
+
+    /// Intervals by length, in minutes, with how many there were of each. Those beyond the longest that is told apart were like
+    /// those of them that were last.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = (u64, f32)> {
+        let last = self.recent().iter().map(|gap| u64::from(*gap));
+        let mut long: Vec<u64> = last.filter(|gap| *gap > GAP_MAX as u64).collect();
+        if long.is_empty() {
+            long.push(GAP_MAX as u64 + 1);
+        }
+        let each = f32::from(self.gaps[0]) / long.len() as f32;
+        let short = (1..=GAP_MAX as u64).map(|gap| (gap, f32::from(self.gaps[gap as usize])));
+        short.chain(long.into_iter().map(move |gap| (gap, each))).filter(|(_, count)| *count > 0.0)
+    }
+
+    /// The most that a call in a minute beyond the longest interval that is told apart is likely: trees have no lessons of such
+    /// minutes. Counted is how many of the last intervals ended there, over the minutes that they and this one waited there.
+    pub(super) fn chance_beyond(&self, minute: u64) -> f32 {
+        let beyond = |gap: u64| gap.saturating_sub(GAP_MAX as u64) as f32;
+        let waited = beyond(minute - self.minute);
+        if waited == 0.0 {
+            return 1.0;
+        }
+        let ended = self.recent().iter().map(|gap| beyond(u64::from(*gap))).filter(|gap| *gap > 0.0);
+        let (ends, minutes) = ended.fold((BEYOND_ENDS, BEYOND_MINUTES), |(n, sum), gap| (n + 1.0, sum + gap));
+        ends / (minutes + waited)
+    }
+
+    /// Mean and mean square of calls in an active minute.
+    pub(super) fn calls_per_active(&self) -> (f32, f32) {
+        let count = self.count as f32;
+        if self.counts_all == 0 { (count, count * count) } else { (self.calls_mean, self.calls_squares) }
     }
 
     /// Looks for the periods after which an active minute was most surely followed by another.

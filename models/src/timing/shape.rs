@@ -18,23 +18,40 @@ fn part(second: f64) -> usize {
     ((second / PART_S) as usize).min(PARTS - 1)
 }
 
-/// A minute without a call yet.
-pub(super) fn minute(rhythm: &Rhythm, chance: f64, second: f64) -> (f64, f64) {
-    let (firsts, all) = rhythm.firsts();
-    let calls = f64::from(rhythm.count_mean).max(1.0);
-    let behind = |share: f64| none_within(share, calls);
-    let here = part(second);
-    let mass = |at: usize| {
-        let even = behind(at as f64 / PARTS as f64) - behind((at + 1) as f64 / PARTS as f64);
-        (f64::from(firsts[at]) + EVEN_WEIGHT * even) / (f64::from(all) + EVEN_WEIGHT)
-    };
-    let before: f64 = (0..here).map(mass).sum();
-    let end = (here + 1) as f64 * PART_S;
-    // Within its part a call has any place: what has passed of it without one is behind us.
-    let passed = (second - here as f64 * PART_S) / PART_S;
-    let in_part = mass(here) * (1.0 - passed);
-    let left = 1.0 - chance * (before + mass(here) * passed).min(1.0);
-    (end, chance * in_part / left.max(1e-9) / (end - second).max(1e-3))
+/// Where in a minute its first call falls: the share of each part, and of those before it. It only changes with a call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Firsts {
+    shares: [f64; PARTS],
+    before: [f64; PARTS],
+}
+
+impl Firsts {
+    pub(super) fn of(rhythm: &Rhythm) -> Self {
+        let (firsts, all) = rhythm.firsts();
+        let calls = f64::from(rhythm.count_mean).max(1.0);
+        let behind = |share: f64| none_within(share, calls);
+        let mut parts = Self::default();
+        let mut before = 0.0;
+        for (at, first) in firsts.iter().enumerate() {
+            let even = behind(at as f64 / PARTS as f64) - behind((at + 1) as f64 / PARTS as f64);
+            parts.shares[at] = (f64::from(*first) + EVEN_WEIGHT * even) / (f64::from(all) + EVEN_WEIGHT);
+            parts.before[at] = before;
+            before += parts.shares[at];
+        }
+        parts
+    }
+
+    /// A minute without a call yet.
+    pub(super) fn minute(&self, chance: f64, second: f64) -> (f64, f64) {
+        let here = part(second);
+        let (share, before) = (self.shares[here], self.before[here]);
+        let end = (here + 1) as f64 * PART_S;
+        // Within its part a call has any place: what has passed of it without one is behind us.
+        let passed = (second - here as f64 * PART_S) / PART_S;
+        let in_part = share * (1.0 - passed);
+        let left = 1.0 - chance * (before + share * passed).min(1.0);
+        (end, chance * in_part / left.max(1e-9) / (end - second).max(1e-3))
+    }
 }
 
 /// The rest of a minute whose last call so far came at the second `called`.

@@ -96,7 +96,7 @@ fn an_explanation_adds_up_to_the_confidence_it_explains() {
 #[test]
 fn a_candidate_is_explained_with_the_confidence_it_is_ranked_by() {
     let town = town(3_000);
-    let model = Model::train(&town.lessons, Options { first: 4, kept: 2, ..Options::default() }, 1).unwrap();
+    let model = Model::train(&town.lessons, Options::default(), 1).unwrap();
     let candidates = town.history.candidates(crate::worlds::user(1), town.now_ms);
     let explanations = model.explain(&candidates);
     let ranked = model.rank(&candidates);
@@ -104,7 +104,5 @@ fn a_candidate_is_explained_with_the_confidence_it_is_ranked_by() {
         let one = ranked.iter().find(|one| one.segment == explanation.segment).unwrap();
         assert_eq!(one.confidence, explanation.confidence);
     }
-    let shown_to_all = explanations.iter().filter(|explanation| explanation.trees.len() == 32).count();
-    assert!((1..=2).contains(&shown_to_all), "{shown_to_all}");
-    assert!(explanations.iter().all(|explanation| [4, 32].contains(&explanation.trees.len())));
+    assert!(ranked.len() > 2 && ranked.len() == explanations.len(), "{}", ranked.len());
 }

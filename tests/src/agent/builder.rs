@@ -93,7 +93,7 @@ impl Segment {
             memory_mib: 64,
             cores: 1.0,
             concurrency: 16,
-            start_timeout: Duration::from_secs(20),
+            start_timeout: Duration::from_secs(90),
             env: Vec::new(),
         }
     }
@@ -381,7 +381,7 @@ impl Builder {
              [budget]\nmemory = \"{}MiB\"\ncpu = {:?}\ninstances = {}\n\n\
              [policy]\nkeep_alive = \"{}ms\"\nconfidence = {confidence}\n\n[intake]\ncache = {}\n\
              addresses = \"{}/28\"\n{}\n",
-            quoted(&place.directory().join("learned"))?,
+            quoted(&place.state())?,
             quoted(&place.socket())?,
             quoted(subtree.directory())?,
             self.weave,

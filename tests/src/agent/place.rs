@@ -77,6 +77,11 @@ impl Place {
         self.directory.join("agent.log")
     }
 
+    /// Where the agent keeps what it has learned.
+    pub fn state(&self) -> PathBuf {
+        self.directory.join("learned")
+    }
+
     /// The agent's control socket.
     pub fn socket(&self) -> PathBuf {
         self.directory.join("weft.sock")

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use rustix::process::Pid;
+use serde_json::Value;
 
 use super::Agent;
 use crate::containerd::Process;
@@ -51,8 +52,10 @@ impl Agent {
         add("shim of", self.instances_of_shims());
         let parents = cgroup::traces(self.place.name()).into_iter().map(|path| path.join("weft"));
         add("cgroup of", parents.flat_map(|parent| folders(&parent)).collect());
-        let pairs = self.place.links().into_iter().filter_map(|link| address_of(&link));
-        add("link to", pairs.collect());
+        let pairs: Vec<_> = self.place.links().iter().filter_map(|link| address_of(link)).collect();
+        // Networks that stand ahead belong to no instance; one that was taken since then belongs to one by now.
+        let spare = self.spare_networks();
+        add("link to", pairs.into_iter().filter(|address| !spare.contains(address)).collect());
         traces.sort();
         traces.dedup();
         Ok(traces)
@@ -65,7 +68,7 @@ impl Agent {
     pub fn orphans(&self) -> Result<Vec<String>> {
         let status = self.status()?;
         let instances = status["instances"].as_array().into_iter().flatten();
-        let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let known: BTreeSet<_> = instances
             .flat_map(|instance| {
                 let address = word(&instance["address"]);
@@ -88,6 +91,13 @@ impl Agent {
         let files = parents.chain([self.place.socket()]).filter(|path| path.exists());
         left.extend(files.map(|path| path.display().to_string()));
         Ok(left)
+    }
+
+    /// Addresses of networks that the agent, if it runs, has made ahead of instances.
+    fn spare_networks(&self) -> Vec<String> {
+        let status = if self.is_running() { self.status().unwrap_or_default() } else { Value::Null };
+        let addresses = status["spare_networks"].as_array().into_iter().flatten();
+        addresses.filter_map(|address| address.as_str().map(str::to_owned)).collect()
     }
 
     fn instances_of_shims(&self) -> Vec<String> {

@@ -10,6 +10,7 @@ mod release;
 mod replay;
 mod report;
 mod scrape;
+mod standing;
 mod start;
 mod stats;
 mod vm;
@@ -38,6 +39,8 @@ enum What {
     Code(code::Arguments),
     /// The policy for prewarming and keep-alive, against those of the literature on traces of calls
     Replay(replay::Arguments),
+    /// What the policy for standing instances costs and saves live, against plain keep-alive
+    Standing(standing::Arguments),
     /// Forecasts of what comes next, against sequence predictors of the literature on traces of requests
     Foresee(foresee::Arguments),
 }
@@ -53,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         What::Vm(arguments) => vm::run(arguments),
         What::Code(arguments) => code::run(arguments),
         What::Replay(arguments) => replay::run(arguments),
+        What::Standing(arguments) => standing::run(arguments),
         What::Foresee(arguments) => foresee::run(arguments),
     }
 }

@@ -10,6 +10,7 @@ mod links;
 mod model;
 mod properties;
 mod standing;
+mod worth;
 
 use super::*;
 use crate::weave::demand::{INSTANCES_MAX, WAITERS_MAX};
@@ -41,7 +42,7 @@ fn rules(count: usize) -> Rules {
         creating: 2,
         keep_alive_ms: 1_000,
         timing: false,
-        confidence: 0.5,
+        confidence: Some(0.5),
         weave: true,
         epoch: "e".into(),
     }

@@ -328,6 +328,9 @@ impl Model {
                 assert!(self.standing.contains_key(&instance) && !self.removed.contains(&instance));
                 assert!(deadline_ms > self.now_ms);
             }
+            Note::Weighed { ref bars, .. } => {
+                assert!(bars.iter().flatten().all(|weighed| weighed.bar >= 0.0 && weighed.waste_gb_s > 0.0));
+            }
             Note::Spent { instance, used, idle_mb_s, .. } => {
                 assert!(idle_mb_s >= 0.0 && idle_mb_s.is_finite());
                 let spent = self.spent.entry(instance).or_default();

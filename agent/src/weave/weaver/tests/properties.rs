@@ -81,7 +81,8 @@ fn fate() -> impl Strategy<Value = Fate> {
 
 fn any_rules() -> impl Strategy<Value = Rules> {
     let segment = (16_u64..100, 1_u32..4, 500_u64..3_000, any::<bool>());
-    let node = (50_u64..400, 1_usize..8, 1_usize..4, 1_u64..2_000, 0.0..0.6, any::<bool>());
+    let bar = prop::option::of(0.0..0.6);
+    let node = (50_u64..400, 1_usize..8, 1_usize..4, 1_u64..2_000, bar, any::<bool>());
     (prop::collection::vec(segment, 4), node).prop_map(|(segments, node)| {
         let mut rules = rules(4);
         for (rule, (mib, concurrency, start_timeout_ms, pass)) in rules.segments.iter_mut().zip(segments) {

@@ -100,3 +100,22 @@ fn who_is_called_all_the_time_never_goes() {
     story.wait(20 * MINUTE_MS);
     assert!(story.weaver.instances.is_empty(), "it goes when the calls end");
 }
+
+#[test]
+fn what_is_known_of_calls_is_taken_over_by_the_next_agent_which_makes_what_is_due() {
+    let mut story = timed(10_000);
+    for _ in 0..40 {
+        story.wait_and_follow(0, 5 * MINUTE_MS);
+        story.asked(0);
+    }
+    let learned = story.weaver.learned();
+    assert_eq!(learned.segments.len(), 1);
+    let mut next = timed(10_000);
+    // It was away for some time, in which nothing stood.
+    next.now_ms = story.now_ms + 4 * MINUTE_MS;
+    next.weaver.resume(learned);
+    next.wait_and_follow(0, 30_000);
+    assert!(next.created(0).is_empty(), "nothing is due yet");
+    next.wait_and_follow(0, 30_000);
+    assert!(next.asked(0), "what is called every five minutes stands before it is called");
+}
