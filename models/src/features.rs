@@ -63,7 +63,7 @@ pub const NAMES: [&str; N] = [
 /// Index of the blended share: it breaks ties between candidates of one leaf.
 pub(crate) const BLENDED: usize = 16;
 
-const UNKNOWN: f32 = -1.0;
+pub(crate) const UNKNOWN: f32 = -1.0;
 /// Pseudo-count with which a shorter context stands in for a longer one, at least, and for each of its followers.
 const BACK_OFF: f32 = 0.5;
 const BACK_OFF_PER_FOLLOWER: f32 = 0.5;
@@ -90,31 +90,34 @@ const REFINEMENT: [Source; 15] = [
 /// How much each context has to say, worked out once for all candidates of a moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Blend {
-    /// By place in [`REFINEMENT`]: what a count weighs, and what the vaguer share weighs.
-    parts: [(f32, f32); REFINEMENT.len()],
+    /// What a count of each context adds to a share.
+    parts: [f32; SOURCE_COUNT],
 }
 
 impl Blend {
+    /// Each context corrects the vaguer ones before it by as much as it has evidence, and is corrected by those after it.
     pub(crate) fn of(totals: &[f32; SOURCE_COUNT], followers: &[u8; SOURCE_COUNT]) -> Self {
-        let part = |source: Source| {
-            let total = totals[source as usize];
-            if total <= 0.0 {
-                return (0.0, 1.0);
+        let mut parts = [0.0; SOURCE_COUNT];
+        let mut left = 1.0;
+        for source in REFINEMENT.iter().rev().map(|source| *source as usize) {
+            if totals[source] > 0.0 {
+                let back_off = BACK_OFF + BACK_OFF_PER_FOLLOWER * f32::from(followers[source]);
+                let inverse = 1.0 / (totals[source] + back_off);
+                parts[source] = left * inverse;
+                left *= back_off * inverse;
             }
-            let back_off = BACK_OFF + BACK_OFF_PER_FOLLOWER * f32::from(followers[source as usize]);
-            let inverse = 1.0 / (total + back_off);
-            (inverse, back_off * inverse)
-        };
-        Self { parts: REFINEMENT.map(part) }
+        }
+        Self { parts }
     }
 
-    /// Chance that the candidate comes next by counts alone: each context corrects the vaguer one before it by as
-    /// much as it has evidence.
+    /// Chance that the candidate comes next by counts alone.
     pub(crate) fn share(&self, weights: &[f32; SOURCE_COUNT]) -> f32 {
-        let refine = |share: f32, (source, (count, vaguer)): (&Source, &(f32, f32))| {
-            weights[*source as usize] * count + vaguer * share
-        };
-        REFINEMENT.iter().zip(&self.parts).fold(0.0, refine)
+        // Four sums side by side, as the processor adds them.
+        let mut sums = [0.0; 4];
+        for (weights, parts) in weights.chunks_exact(4).zip(self.parts.chunks_exact(4)) {
+            sums.iter_mut().zip(weights).zip(parts).for_each(|((sum, weight), part)| *sum += weight * part);
+        }
+        (sums[0] + sums[1]) + (sums[2] + sums[3])
     }
 }
 
@@ -131,15 +134,12 @@ pub(crate) struct Standing {
 }
 
 /// The row of one candidate.
-pub(crate) fn row(evidence: &Evidence, moment: &Moment, place: &Place, standing: Standing) -> [f32; N] {
+pub(crate) fn row(evidence: &Evidence<'_>, moment: &Moment, place: &Place, standing: Standing) -> [f32; N] {
     let mut row = [UNKNOWN; N];
-    for (source, cell) in row.iter_mut().enumerate().take(SOURCE_COUNT) {
-        if moment.totals[source] > 0.0 {
-            *cell = (evidence.weights[source] * moment.inverses[source]).min(1.0);
-        }
-    }
+    let shares = row.iter_mut().zip(&evidence.weights).zip(&moment.inverses).zip(&moment.unknown);
+    shares.for_each(|(((cell, weight), inverse), unknown)| *cell = (weight * inverse).min(1.0) + unknown);
     let known = |value: Option<f32>| value.unwrap_or(UNKNOWN);
-    let age = |seen: Option<Follower>| {
+    let age = |seen: Option<&Follower>| {
         seen.map_or(UNKNOWN, |follower| log2(moment.now_s.saturating_sub(follower.last_s) as f32))
     };
     let (steps_since, times) = place.steps_since(evidence.segment);
@@ -176,16 +176,21 @@ pub(crate) fn row(evidence: &Evidence, moment: &Moment, place: &Place, standing:
     row
 }
 
-/// Logarithm to the base of two, of a number that is not below zero, plus one. Exact enough to be compared with
-/// thresholds, and several times faster than the library's: the exponent, and a quadratic for the mantissa.
+/// Logarithm to the base of two of a number that is not below zero, plus one.
 pub(crate) fn log2(value: f32) -> f32 {
-    let bits = (1.0 + value).to_bits();
+    log2_of(1.0 + value)
+}
+
+/// Logarithm to the base of two of a number above zero. Exact enough to be compared with thresholds, and several times
+/// faster than the library's: the exponent, and a quadratic for the mantissa.
+pub(crate) fn log2_of(value: f32) -> f32 {
+    let bits = value.to_bits();
     let exponent = ((bits >> 23) & 0xff) as f32 - 127.0;
     let mantissa = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000) - 1.0;
     exponent + mantissa * (1.346 - 0.346 * mantissa)
 }
 
-fn matched_order(evidence: &Evidence) -> f32 {
+fn matched_order(evidence: &Evidence<'_>) -> f32 {
     let has = |source: Source| evidence.weights[source as usize] > 0.0;
     if has(Source::All5) {
         5.0

@@ -217,25 +217,36 @@ impl Model {
 
     /// Chance in `[0, 1]` of each candidate of one moment that it comes next. Together they leave room for none of them.
     pub fn confidences(&self, rows: &[&[f32; features::N]]) -> Vec<f32> {
-        let mut scores = vec![self.base; rows.len()];
-        self.grove.add_pushes(rows, &mut scores);
-        chances(&scores)
+        self.chances_of(rows.len(), |index| rows[index])
+    }
+
+    fn chances_of<'a>(&self, count: usize, row: impl Fn(usize) -> &'a [f32; features::N]) -> Vec<f32> {
+        let mut scores = vec![self.base; count];
+        self.grove.add_pushes(row, &mut scores);
+        chances(&mut scores);
+        scores
     }
 
     /// The candidates, surest first. Candidates of equal confidence keep the order of their counts.
     pub fn rank(&self, candidates: &[Candidate]) -> Vec<Ranked> {
-        let rows: Vec<&[f32; features::N]> = candidates.iter().map(|candidate| &candidate.features).collect();
-        let confidences = self.confidences(&rows);
-        let mut order: Vec<usize> = (0..rows.len()).collect();
+        let confidences = self.chances_of(candidates.len(), |index| &candidates[index].features);
+        let mut order: Vec<u32> = (0..candidates.len() as u32).collect();
         order.sort_unstable_by(|a, b| {
-            let counts = rows[*b][features::BLENDED].total_cmp(&rows[*a][features::BLENDED]);
-            let segments = candidates[*a].segment.cmp(&candidates[*b].segment);
-            confidences[*b].total_cmp(&confidences[*a]).then(counts).then(segments)
+            let (a, b) = (*a as usize, *b as usize);
+            let counts = || {
+                candidates[b].features[features::BLENDED]
+                    .total_cmp(&candidates[a].features[features::BLENDED])
+            };
+            let segments = || candidates[a].segment.cmp(&candidates[b].segment);
+            confidences[b].total_cmp(&confidences[a]).then_with(counts).then_with(segments)
         });
-        let ranked = |index: usize| Ranked {
-            segment: candidates[index].segment,
-            confidence: confidences[index],
-            expected_delay_ms: candidates[index].expected_delay_ms,
+        let ranked = |index: u32| {
+            let candidate = &candidates[index as usize];
+            Ranked {
+                segment: candidate.segment,
+                confidence: confidences[index as usize],
+                expected_delay_ms: candidate.expected_delay_ms,
+            }
         };
         order.into_iter().map(ranked).collect()
     }
@@ -272,12 +283,15 @@ fn explain_tree(tree: &Tree, features: &[f32; features::N]) -> ExplainedTree {
     }
 }
 
-/// The chances of a moment's candidates, of which one comes, or none: none has a score of nought.
-pub(crate) fn chances(scores: &[f32]) -> Vec<f32> {
-    // Scores are bounded by the number of trees and their pushes, but bytes from elsewhere need not be.
-    let weights: Vec<f32> = scores.iter().map(|score| score.clamp(-40.0, 40.0).exp()).collect();
-    let all = 1.0 + weights.iter().sum::<f32>();
-    weights.into_iter().map(|weight| weight / all).collect()
+/// Makes chances of the scores of a moment's candidates, of which one comes, or none: none has a score of nought.
+pub(crate) fn chances(scores: &mut [f32]) {
+    let mut all = 1.0;
+    for score in scores.iter_mut() {
+        // Scores are bounded by the number of trees and their pushes, but bytes from elsewhere need not be.
+        *score = score.clamp(-40.0, 40.0).exp();
+        all += *score;
+    }
+    scores.iter_mut().for_each(|score| *score /= all);
 }
 
 /// The chance that has these log odds.

@@ -199,7 +199,8 @@ impl History {
 
     /// What could come next for `principal`, from where it stands; empty if it is not known or stands nowhere.
     pub fn candidates(&self, principal: Principal, now_ms: u64) -> Vec<Candidate> {
-        self.place_of(principal).map_or_else(Vec::new, |place| self.candidates_at(&place, now_ms))
+        let place = self.streams.newest(principal);
+        place.map_or_else(Vec::new, |place| self.candidates_at(place, now_ms))
     }
 
     /// The latest time that was told.
@@ -235,7 +236,7 @@ impl History {
 
     /// Where `principal` stands: a user in its session, a segment in the request it began last.
     pub(crate) fn place_of(&self, principal: Principal) -> Option<Place> {
-        self.streams.newest(principal)
+        self.streams.newest(principal).copied()
     }
 
     pub(crate) fn candidates_at(&self, place: &Place, now_ms: u64) -> Vec<Candidate> {

@@ -13,7 +13,7 @@ use linfa::traits::Fit;
 use linfa_trees::{DecisionTree, SplitQuality};
 use ndarray::{Array1, Array2};
 
-use super::tree::{DEPTH_MAX, Node, Split, Tree};
+use super::tree::{DEPTH_MAX, Node, Split, Tree, settled};
 use super::{Options, TrainError, chances, sigmoid};
 use crate::features::N;
 use crate::history::{Lesson, Outcome};
@@ -78,9 +78,11 @@ impl Field<'_> {
         for moment in self.lessons.chunk_by(|a, b| a.moment == b.moment) {
             let range = first..first + moment.len();
             first = range.end;
-            let chances = chances(&self.scores[range.clone()]);
-            for (odds, chance) in self.odds[range].iter_mut().zip(chances) {
-                let chance = chance.clamp(1e-6, 1.0 - 1e-6);
+            let odds = &mut self.odds[range.clone()];
+            odds.copy_from_slice(&self.scores[range]);
+            chances(odds);
+            for odds in odds {
+                let chance = odds.clamp(1e-6, 1.0 - 1e-6);
                 *odds = (chance / (1.0 - chance)).ln();
             }
         }
@@ -196,7 +198,7 @@ impl Field<'_> {
         let tree = learner.fit(&dataset)?;
         let root = tree.root_node();
         let (column, threshold, _) = root.split();
-        Ok((!root.is_leaf()).then(|| (columns[column], threshold)))
+        Ok((!root.is_leaf()).then(|| (columns[column], settled(threshold))))
     }
 
     /// At most `count` of `rows` with their weights: all by their residuals, or drawn by their residuals with equal

@@ -6,14 +6,32 @@ use serde::{Deserialize, Serialize};
 use crate::features::N;
 
 /// Longest path of any tree.
-pub(crate) const DEPTH_MAX: usize = 12;
-/// Nodes of a tree as deep as that.
-const NODES_MAX: usize = 2 << DEPTH_MAX;
+pub(crate) const DEPTH_MAX: usize = 6;
+/// Leaves of a tree as deep as that.
+const LEAVES: usize = 1 << DEPTH_MAX;
+/// Nodes of it.
+const NODES_MAX: usize = 2 * LEAVES;
 /// Rows that walk side by side: enough that none waits for memory, few enough to stay in registers.
-const ABREAST: usize = 6;
+const ABREAST: usize = 3;
 /// Length of a row while it walks: a power of two, so that no look needs a check.
 const ROW_CELLS: usize = 64;
 const _: () = assert!(N <= ROW_CELLS);
+/// The bits of a number that give way to the feature's index.
+const FEATURE_BITS: i32 = ROW_CELLS as i32 - 1;
+
+/// Numbers in the order of the values that they stand for: whole numbers are compared faster.
+fn key(value: f32) -> i32 {
+    let bits = value.to_bits() as i32;
+    bits ^ ((bits >> 31) & i32::MAX)
+}
+
+/// The least threshold from this one on whose last bits are free for the index of a feature. It is never nought, of which
+/// there are two.
+pub(crate) fn settled(threshold: f32) -> f32 {
+    let key = key(threshold) | FEATURE_BITS;
+    let settled = f32::from_bits((key ^ ((key >> 31) & i32::MAX)) as u32);
+    if settled == 0.0 { f32::from_bits(FEATURE_BITS as u32) } else { settled }
+}
 
 /// Where a node sends a row: at most the threshold to `low`, above it to the node after that.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,7 +98,9 @@ impl Tree {
         };
         let sound = |(index, node): (usize, &Node)| {
             let split_sound = node.split.is_none_or(|split| {
-                usize::from(split.feature) < N && split.threshold.is_finite() && forward(index, split.low)
+                let threshold = split.threshold;
+                let exact = threshold.is_finite() && settled(threshold).to_bits() == threshold.to_bits();
+                usize::from(split.feature) < N && exact && forward(index, split.low)
             });
             split_sound && node.positives <= node.rows && node.push.is_finite()
         };
@@ -90,62 +110,88 @@ impl Tree {
     }
 }
 
-/// A node as the walk wants it: a leaf leads to itself.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Turn {
-    threshold: f32,
-    feature: u16,
-    low: u16,
+/// A tree as the walk wants it: node `n` leads to `2n` and `2n + 1`, and every path is as long as the longest. A walk asks for
+/// no child's place and never whether it has arrived.
+#[derive(Clone, Debug, PartialEq)]
+struct Table {
+    depth: usize,
+    /// The key of the threshold, with the feature's index in its last bits; from 1 on.
+    turns: [i32; LEAVES],
+    /// What the leaves add.
+    pushes: [f32; LEAVES],
 }
 
-/// All trees of a model, laid out for walking: every walk takes as many turns as the deepest tree has, so that none
-/// depends on what the one before it met.
+impl Table {
+    fn of(tree: &Tree) -> Self {
+        let depth = tree.depth();
+        let leaves = 1 << depth;
+        let mut table = Self { depth, turns: [i32::MAX; LEAVES], pushes: [0.0; LEAVES] };
+        // Where in the tree each place of the table is; below a leaf all are that leaf.
+        let mut stands = [0_usize; NODES_MAX];
+        for place in 1..leaves {
+            let stand = stands[place];
+            let children = match tree.nodes[stand].split {
+                Some(split) => {
+                    table.turns[place] =
+                        (key(split.threshold) & !FEATURE_BITS) | i32::from(split.feature as i16);
+                    [split.low as usize, split.low as usize + 1]
+                }
+                None => [stand, stand],
+            };
+            stands[2 * place..2 * place + 2].copy_from_slice(&children);
+        }
+        for (push, stand) in table.pushes.iter_mut().zip(&stands[leaves..2 * leaves]) {
+            *push = tree.nodes[*stand].push;
+        }
+        table
+    }
+}
+
+/// A row of features as the walk wants it: keys, whose last bits are as free as those of thresholds.
+type Cells = [i32; ROW_CELLS];
+
+/// The trees of a model, laid out for walking.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Grove {
-    trees: Vec<(u32, u32)>,
-    turns: Vec<Turn>,
-    pushes: Vec<f32>,
+    tables: Vec<Table>,
 }
 
 impl Grove {
+    /// Of sound trees.
     pub(crate) fn of(trees: &[Tree]) -> Self {
-        let mut grove = Self::default();
-        for tree in trees {
-            grove.trees.push((grove.turns.len() as u32, tree.depth() as u32));
-            for (index, node) in tree.nodes.iter().enumerate() {
-                let leaf = Turn { threshold: f32::INFINITY, feature: 0, low: index as u16 };
-                let split = |s: Split| Turn { threshold: s.threshold, feature: s.feature, low: s.low as u16 };
-                grove.turns.push(node.split.map_or(leaf, split));
-                grove.pushes.push(node.push);
-            }
-        }
-        grove
+        Self { tables: trees.iter().map(Table::of).collect() }
     }
 
     /// What all trees together add to the log odds of each row.
-    pub(crate) fn add_pushes(&self, rows: &[&[f32; N]], sums: &mut [f32]) {
-        for (rows, sums) in rows.chunks(ABREAST).zip(sums.chunks_mut(ABREAST)) {
-            let mut cells = [[0.0_f32; ROW_CELLS]; ABREAST];
-            for (cells, row) in cells.iter_mut().zip(rows) {
-                cells[..N].copy_from_slice(*row);
+    pub(crate) fn add_pushes<'a>(&self, row: impl Fn(usize) -> &'a [f32; N], sums: &mut [f32]) {
+        let mut first = 0;
+        for sums in sums.chunks_mut(ABREAST) {
+            let mut cells: [Cells; ABREAST] = [[0; ROW_CELLS]; ABREAST];
+            for (nth, cells) in cells.iter_mut().enumerate().take(sums.len()) {
+                cells
+                    .iter_mut()
+                    .zip(row(first + nth))
+                    .for_each(|(cell, value)| *cell = key(*value) & !FEATURE_BITS);
             }
+            first += sums.len();
             let mut totals = [0.0_f32; ABREAST];
-            for (first, depth) in &self.trees {
-                let turns = &self.turns[*first as usize..];
-                let mut at = [0_usize; ABREAST];
-                for _ in 0..*depth {
-                    for walker in 0..ABREAST {
-                        let turn = turns[at[walker]];
-                        let value = cells[walker][usize::from(turn.feature) % ROW_CELLS];
-                        at[walker] = usize::from(turn.low) + usize::from(value > turn.threshold);
-                    }
-                }
-                let pushes = &self.pushes[*first as usize..];
-                for walker in 0..ABREAST {
-                    totals[walker] += pushes[at[walker]];
-                }
+            for table in &self.tables {
+                walk(table, &cells, &mut totals);
             }
             sums.iter_mut().zip(totals).for_each(|(sum, total)| *sum += total);
         }
     }
+}
+
+fn walk(table: &Table, cells: &[Cells; ABREAST], totals: &mut [f32; ABREAST]) {
+    let mut at = [1_usize; ABREAST];
+    for _ in 0..table.depth {
+        for (at, cells) in at.iter_mut().zip(cells) {
+            let turn = table.turns[*at % LEAVES];
+            *at = 2 * *at + usize::from(cells[turn as usize % ROW_CELLS] > turn);
+        }
+    }
+    // The last step's bit above all others tells how deep the tree is.
+    let leaf = |at: usize| at ^ (1 << table.depth);
+    totals.iter_mut().zip(at).for_each(|(total, at)| *total += table.pushes[leaf(at) % LEAVES]);
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
+use crate::features;
 use crate::observe::SegmentId;
 
 /// Above this weight all counts of a context are halved, so that a habit that changed wins within as many events.
@@ -109,16 +110,12 @@ impl Context {
 
     /// Shannon entropy of the followers in bits: 0 when one thing always follows.
     pub(crate) fn entropy_bits(&self) -> f32 {
-        let sum: f32 = self.followers.iter().map(|follower| follower.weight).sum();
-        if sum <= 0.0 {
-            return 0.0;
+        let (mut sum, mut parts) = (0.0, 0.0);
+        for weight in self.followers.iter().map(|follower| follower.weight).filter(|weight| *weight > 0.0) {
+            sum += weight;
+            parts += weight * features::log2_of(weight);
         }
-        self.followers
-            .iter()
-            .map(|follower| follower.weight / sum)
-            .filter(|share| *share > 0.0)
-            .map(|share| -share * share.log2())
-            .sum()
+        if sum <= 0.0 { 0.0 } else { (features::log2_of(sum) - parts / sum).max(0.0) }
     }
 
     /// What is lost if the context is forgotten: how often it was met, less the longer ago that is.

@@ -1,8 +1,6 @@
 //! Who could come next at a place. In come the contexts that hold there, out go candidates with their features.
 //! Bounded: of all that ever followed, only the likeliest by counts are kept.
 
-use std::cmp::Ordering;
-
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, ContextTable, Follower};
@@ -66,8 +64,9 @@ pub struct Candidate {
 /// What all candidates of one place share.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
-    pub(crate) totals: [f32; SOURCE_COUNT],
+    /// By context, one through how often it was met, and what is added where it was not.
     pub(crate) inverses: [f32; SOURCE_COUNT],
+    pub(crate) unknown: [f32; SOURCE_COUNT],
     pub(crate) evidence: [f32; 5],
     pub(crate) followers: f32,
     pub(crate) entropy_bits: f32,
@@ -83,50 +82,77 @@ pub(crate) struct Moment {
 
 /// The counts behind one candidate.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Evidence {
+pub(crate) struct Evidence<'a> {
     pub(crate) segment: SegmentId,
     pub(crate) weights: [f32; SOURCE_COUNT],
     /// By the most specific context that knows it: how long it takes, and when it came last.
-    pub(crate) here: Option<Follower>,
-    pub(crate) own: Option<Follower>,
-    pub(crate) all: Option<Follower>,
+    pub(crate) here: Option<&'a Follower>,
+    pub(crate) own: Option<&'a Follower>,
+    pub(crate) all: Option<&'a Follower>,
     /// Its share near the last segment, the one before, and whichever of the last few it is highest for.
     pub(crate) near: [f32; 3],
 }
 
 /// Candidates as they are gathered, found by a small open table.
-struct Gathered {
-    all: Vec<Evidence>,
+struct Gathered<'a> {
+    all: Vec<Evidence<'a>>,
+    /// The segments of these, side by side: they are all that a search looks at.
+    segments: [u32; GATHERED_MAX],
     slots: [u8; SLOT_COUNT],
 }
 
-impl Gathered {
+impl<'a> Gathered<'a> {
     const EMPTY: u8 = u8::MAX;
 
     fn new() -> Self {
-        Self { all: Vec::with_capacity(GATHERED_MAX), slots: [Self::EMPTY; SLOT_COUNT] }
+        let all = Vec::with_capacity(GATHERED_MAX);
+        Self { all, segments: [0; GATHERED_MAX], slots: [Self::EMPTY; SLOT_COUNT] }
     }
 
     /// The evidence of a segment; none if it is not known yet and there is no more room.
-    fn of(&mut self, segment: SegmentId) -> Option<&mut Evidence> {
+    fn of(&mut self, segment: SegmentId) -> Option<&mut Evidence<'a>> {
         let mut slot = (segment.0.wrapping_mul(0x9e37_79b9) >> 25) as usize;
         loop {
-            let index = self.slots[slot];
-            if index == Self::EMPTY {
-                break;
+            let index = usize::from(self.slots[slot % SLOT_COUNT]);
+            let Some(known) = self.segments.get(index) else { break };
+            if *known == segment.0 {
+                return self.all.get_mut(index);
             }
-            if self.all[usize::from(index)].segment == segment {
-                return self.all.get_mut(usize::from(index));
-            }
-            slot = (slot + 1) % SLOT_COUNT;
+            slot += 1;
         }
-        if self.all.len() == GATHERED_MAX {
-            return None;
-        }
-        self.slots[slot] = self.all.len() as u8;
+        let index = self.all.len();
+        *self.segments.get_mut(index)? = segment.0;
+        self.slots[slot % SLOT_COUNT] = index as u8;
         let weights = [0.0; SOURCE_COUNT];
         self.all.push(Evidence { segment, weights, here: None, own: None, all: None, near: [-1.0; 3] });
         self.all.last_mut()
+    }
+}
+
+/// The likeliest by their blended shares so far, and of equal ones those of the lowest number, the best first.
+struct Best {
+    /// Share, number and place of each, so that the greater whole number is the better one.
+    keys: Vec<(u64, u8)>,
+    limit: usize,
+}
+
+impl Best {
+    fn offer(&mut self, share: f32, segment: SegmentId, index: usize) {
+        // Shares are not below zero: their bits are in their order.
+        let key = u64::from(share.to_bits()) << 32 | u64::from(!segment.0);
+        if self.keys.len() == self.limit {
+            if self.keys.last().is_none_or(|last| last.0 > key) {
+                return;
+            }
+            self.keys.pop();
+        }
+        let worse = self.keys.iter().rev().take_while(|other| other.0 < key).count();
+        self.keys.insert(self.keys.len() - worse, (key, index as u8));
+    }
+
+    /// Shares and places, the best first.
+    fn ranked(&self) -> impl ExactSizeIterator<Item = (f32, usize)> {
+        self.keys.iter().map(|(key, index)| (f32::from_bits((key >> 32) as u32), usize::from(*index)))
     }
 }
 
@@ -143,51 +169,49 @@ pub(crate) fn propose(
     let contexts = place.keys(now_ms).map(|key| key.and_then(|key| table.get(key)));
     let near: [Option<&Context>; NEAR_STEPS] =
         std::array::from_fn(|back| place.near_key(back).and_then(|key| table.get(key)));
-    let mut moment = moment(&contexts, place, syscalls, now_ms);
-    moment.totals[Source::Near as usize] = near.iter().flatten().count() as f32;
-    moment.inverses[Source::Near as usize] = 1.0 / moment.totals[Source::Near as usize].max(1.0);
+    let mut totals = contexts.map(|context| context.map_or(0.0, |context| context.total));
+    totals[Source::Near as usize] = near.iter().flatten().count() as f32;
+    let moment = moment(&contexts, &totals, place, syscalls, now_ms);
     let mut followers = contexts.map(|context| context.map_or(0, |context| context.followers.len() as u8));
     followers[Source::Near as usize] = 1;
-    let blend = Blend::of(&moment.totals, &followers);
-    let gathered = gather(&contexts, &near, place);
-    let mut ranked: Vec<(f32, usize)> = gathered
-        .iter()
-        .enumerate()
-        .map(|(index, evidence)| (blend.share(&evidence.weights), index))
-        .collect();
-    let by_share = |a: &(f32, usize), b: &(f32, usize)| -> Ordering {
-        b.0.total_cmp(&a.0).then_with(|| gathered[a.1].segment.cmp(&gathered[b.1].segment))
-    };
-    if ranked.len() > limit {
-        ranked.select_nth_unstable_by(limit, by_share);
-        ranked.truncate(limit);
+    let blend = Blend::of(&totals, &followers);
+    let mut gathered = Gathered::new();
+    gather(&mut gathered, &contexts, &near, place);
+    let gathered = gathered.all;
+    let mut best = Best { keys: Vec::with_capacity(limit.min(GATHERED_MAX)), limit };
+    for (index, evidence) in gathered.iter().enumerate() {
+        best.offer(blend.share(&evidence.weights), evidence.segment, index);
     }
-    ranked.sort_unstable_by(by_share);
-    let best = ranked.first().map_or(0.0, |(share, _)| *share);
-    let sum = ranked.iter().map(|(share, _)| share).sum();
+    let sum = best.ranked().map(|(share, _)| share).sum();
+    let highest = best.ranked().next().map_or(0.0, |(share, _)| share);
     let candidate = |(rank, (blended, index)): (usize, (f32, usize))| {
         let evidence = &gathered[index];
         let bit = |source: usize| u32::from(evidence.weights[source] > 0.0) << source;
         Candidate {
             segment: evidence.segment,
-            features: features::row(evidence, &moment, place, Standing { rank, blended, best, sum }),
+            features: features::row(evidence, &moment, place, Standing { rank, blended, best: highest, sum }),
             expected_delay_ms: evidence.here.map_or(0.0, |follower| follower.delay_ms),
             sources: Sources((0..SOURCE_COUNT).map(bit).sum()),
         }
     };
-    ranked.into_iter().enumerate().map(candidate).collect()
+    best.ranked().enumerate().map(candidate).collect()
 }
 
-fn moment(contexts: &Contexts<'_>, place: &Place, syscalls: Option<SyscallShares>, now_ms: u64) -> Moment {
+fn moment(
+    contexts: &Contexts<'_>,
+    totals: &[f32; SOURCE_COUNT],
+    place: &Place,
+    syscalls: Option<SyscallShares>,
+    now_ms: u64,
+) -> Moment {
     let first = |sources: &[Source]| {
         sources.iter().find_map(|source| contexts[*source as usize]).and_then(Context::latest)
     };
-    let totals = contexts.map(|context| context.map_or(0.0, |context| context.total));
     let total = |source: Source| features::log2(totals[source as usize]);
     let after_last = contexts[Source::All1 as usize];
     Moment {
-        totals,
         inverses: totals.map(|total| if total > 0.0 { 1.0 / total } else { 0.0 }),
+        unknown: totals.map(|total| if total > 0.0 { 0.0 } else { features::UNKNOWN }),
         evidence: [Source::All1, Source::All2, Source::All3, Source::Own0, Source::Own1].map(total),
         followers: features::log2(after_last.map_or(0.0, |context| context.followers.len() as f32)),
         entropy_bits: SEQUENCES
@@ -207,18 +231,22 @@ fn moment(contexts: &Contexts<'_>, place: &Place, syscalls: Option<SyscallShares
 
 /// One line of evidence per segment that followed any of the contexts, or comes near one of the last few segments and
 /// has not come since: then its shares after each of them are added up.
-fn gather(contexts: &Contexts<'_>, near: &[Option<&Context>; NEAR_STEPS], place: &Place) -> Vec<Evidence> {
-    let mut gathered = Gathered::new();
+fn gather<'a>(
+    gathered: &mut Gathered<'a>,
+    contexts: &Contexts<'a>,
+    near: &[Option<&'a Context>; NEAR_STEPS],
+    place: &Place,
+) {
     // From the most specific on, so that a full list lacks the vaguest.
     for source in SPECIFIC_FIRST {
         let Some(context) = contexts[source as usize] else { continue };
         for follower in &context.followers {
             let Some(evidence) = gathered.of(follower.segment) else { continue };
             evidence.weights[source as usize] = follower.weight;
-            evidence.here.get_or_insert(*follower);
+            evidence.here.get_or_insert(follower);
             match source {
-                Source::Own0 => evidence.own = Some(*follower),
-                Source::All0 => evidence.all = Some(*follower),
+                Source::Own0 => evidence.own = Some(follower),
+                Source::All0 => evidence.all = Some(follower),
                 _ => {}
             }
         }
@@ -239,5 +267,4 @@ fn gather(contexts: &Contexts<'_>, near: &[Option<&Context>; NEAR_STEPS], place:
             }
         }
     }
-    gathered.all
 }

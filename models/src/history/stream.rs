@@ -77,8 +77,8 @@ impl Streams {
     }
 
     /// Where the newest episode of `principal` stands.
-    pub(crate) fn newest(&self, principal: Principal) -> Option<Place> {
-        self.streams.get(&principal)?.episodes.last().map(|episode| episode.place)
+    pub(crate) fn newest(&self, principal: Principal) -> Option<&Place> {
+        self.streams.get(&principal)?.episodes.last().map(|episode| &episode.place)
     }
 
     /// Takes out the episode whose open forecast has this number.

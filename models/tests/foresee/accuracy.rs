@@ -92,3 +92,17 @@ fn an_explanation_adds_up_to_the_confidence_it_explains() {
     let strongest = explanations[0].strongest(3);
     assert!(strongest.len() == 3 && strongest[0].push.abs() >= strongest[2].push.abs());
 }
+
+#[test]
+fn a_candidate_is_explained_with_the_confidence_it_is_ranked_by() {
+    let town = town(3_000);
+    let model = Model::train(&town.lessons, Options::default(), 1).unwrap();
+    let candidates = town.history.candidates(crate::worlds::user(1), town.now_ms);
+    let explanations = model.explain(&candidates);
+    let ranked = model.rank(&candidates);
+    for explanation in &explanations {
+        let one = ranked.iter().find(|one| one.segment == explanation.segment).unwrap();
+        assert_eq!(one.confidence, explanation.confidence);
+    }
+    assert!(ranked.len() > 2 && ranked.len() == explanations.len(), "{}", ranked.len());
+}
