@@ -1,3 +1,6 @@
+//! What steps of forecasts are worth, on a clock of the tests' own. In: forecasts that keep their word, and ones that do not. Out: bars,
+//! and what was acted upon. Refused: nothing.
+
 use super::*;
 use crate::dice::Dice;
 
