@@ -1,6 +1,6 @@
 //! Networks that stand before their instances. In: how many are wanted. Out: namespaces with link, address and route, which
-//! [`Network::reserve`](super::Network::reserve) hands out first: a creation then waits for none of that. Refuses to take more
-//! than half of the subnet, so that what is not made ahead finds an address, too.
+//! [`Network::reserve`](super::Network::reserve) hands out first: a creation then waits for none of that. Refuses to make one where
+//! addresses are scarce: whoever came while its address is nobody's yet would be told that there is none left.
 //!
 //! A spare network is held by a descriptor of this process alone: it goes with the agent, however that ends.
 
@@ -15,6 +15,8 @@ use super::{Network, NetworkError, delete_link, make_namespace, veth_of};
 pub const SPARE_MIN: usize = 2;
 /// And at most: each takes an address, a pair of links and about 100 KiB of the kernel's memory.
 pub const SPARE_MAX: usize = 16;
+/// None is made where so few addresses are free.
+const FREE_MIN: usize = 2 * SPARE_MAX;
 /// Pause after one could not be made.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -62,13 +64,14 @@ impl Network {
 
     /// An address, if one more is wanted and to be had.
     fn address_for_spare(&self) -> Option<Ipv4Addr> {
-        let half = self.config.instance_addresses().len() / 2;
+        let range = self.config.instance_addresses();
         let mut leases = self.leases();
         let wanted = self.wanted.load(Ordering::Relaxed);
-        if leases.spare.len() >= wanted || leases.taken.len() >= half {
+        let free = range.len().saturating_sub(leases.taken.len());
+        if leases.spare.len() >= wanted || free < FREE_MIN {
             return None;
         }
-        let ip = leases.next_address(self.config.instance_addresses())?;
+        let ip = leases.next_address(range)?;
         leases.making = Some(ip);
         Some(ip)
     }
