@@ -82,7 +82,8 @@ fn how_well_forecasts_do_is_told_and_one_command_leads_back_to_the_model_before(
     let models =
         || -> Result<Value> { Ok(serde_json::from_str(&agent.weft(&["model", "show", "-o", "json"])?)?) };
     let mut walks = 0;
-    while models()?["before"].is_null() {
+    // One may have taken over already; of what nobody asked for nothing is judged.
+    while walks < 10 || models()?["before"].is_null() {
         anyhow::ensure!(walks < 200, "no model took over: {}", models()?);
         users.walk(&["home", "pay"])?;
         walks += 1;

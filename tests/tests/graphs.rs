@@ -152,12 +152,16 @@ fn a_node_told_to_watch_only_makes_nothing_ahead() -> Result<()> {
     let users = Users::of(&agent, Duration::from_millis(300))?;
     users.teach(&[&["home", "cart"]])?;
     agent.wait_until_nothing_stands()?;
+    let cold = |agent: &Agent| anyhow::Ok(agent.segment_status("cart")?["cold"].as_u64());
+    // A crowd may find nothing, too, where making an instance takes longer than its users think.
+    let taught = cold(&agent)?;
     users.walk(&["home", "cart"])?;
     assert!(!agent.latest_forecast("home")?.is_empty());
     let ahead = |line: &Line| line["kind"] == "graph" || line["cause"] == "forecast";
     assert_eq!(watch.lines().into_iter().filter(ahead).collect::<Vec<_>>(), Vec::<Line>::new());
     let cart = agent.segment_status("cart")?;
-    assert_eq!((&cart["hit"], &cart["late"], &cart["cold"]), (&0.into(), &0.into(), &2.into()));
+    assert_eq!((&cart["hit"], &cart["late"]), (&0.into(), &0.into()));
+    assert_eq!(cold(&agent)?, taught.map(|cold| cold + 1));
     drop(users);
     agent.stop()
 }
