@@ -51,6 +51,7 @@ pub(crate) struct Arguments {
 
 /// One of the two agents.
 struct Side {
+    name: &'static str,
     agent: Agent,
     caller: Caller,
 }
@@ -104,7 +105,7 @@ fn schedule(seconds: u64) -> Vec<(f64, usize)> {
     calls
 }
 
-fn side(name: &str, weave: bool) -> Result<Side> {
+fn side(name: &'static str, weave: bool) -> Result<Side> {
     let images = repository::root().join("target/images");
     let image = weft_tests::image::segment_image(IMAGE, &images)?;
     let segment = |name: &&str| Segment::new(name, IMAGE).limits(MEMORY_MIB, 1.0);
@@ -112,7 +113,7 @@ fn side(name: &str, weave: bool) -> Result<Side> {
     let builder = SEGMENTS.iter().map(segment).fold(builder, |builder, segment| builder.segment(segment));
     let agent = builder.start()?;
     let caller = agent.caller()?;
-    Ok(Side { agent, caller })
+    Ok(Side { name, agent, caller })
 }
 
 type Measured = (Vec<Books>, Vec<Books>, Vec<String>);
@@ -133,8 +134,8 @@ fn measure(seconds: u64, progress: &mut Progress, stop: &Stop) -> Result<Measure
             let request = Request::get(side.agent.address(SEGMENTS[segment]), "/");
             match side.caller.send(&request) {
                 Ok(reply) if reply.status == 200 => {}
-                Ok(reply) => failures.push(format!("{}: {}", SEGMENTS[segment], reply.status)),
-                Err(error) => failures.push(format!("{}: {error:#}", SEGMENTS[segment])),
+                Ok(reply) => failures.push(format!("{}: {}: {}", side.name, reply.status, reply.body.trim())),
+                Err(error) => failures.push(format!("{}: {}: {error:#}", side.name, SEGMENTS[segment])),
             }
         }
         failures.truncate(FAILURES_MAX);
