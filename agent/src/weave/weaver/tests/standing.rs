@@ -119,3 +119,17 @@ fn what_is_known_of_calls_is_taken_over_by_the_next_agent_which_makes_what_is_du
     next.wait_and_follow(0, 30_000);
     assert!(next.asked(0), "what is called every five minutes stands before it is called");
 }
+
+#[test]
+fn what_is_called_each_minute_is_made_shortly_before_too() {
+    for phase_ms in [0, 20_000, 59_000] {
+        let mut story = timed(20_000);
+        story.wait(phase_ms);
+        let mut stood = 0;
+        for round in 0..40 {
+            story.wait_and_follow(0, MINUTE_MS);
+            stood += u32::from(story.asked(0) && round >= 20);
+        }
+        assert!(stood >= 18, "{stood} of the last 20 calls at {phase_ms}");
+    }
+}
