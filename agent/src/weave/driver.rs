@@ -199,7 +199,7 @@ impl<R: Runtime> Driver<R> {
     /// A driver for `weaver`, and where to send it messages.
     pub fn new(mut weaver: Weaver, tools: Tools<R>, inbox: mpsc::Receiver<Message>) -> Self {
         if let Some(learned) = stored(&tools.store) {
-            weaver.resume(learned);
+            weaver.resume(learned, tools.clock.now_ms());
         }
         let (created, created_inbox) = mpsc::channel(64);
         let runs = Runs::new(tools.measured.clone());

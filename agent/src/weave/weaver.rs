@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use weft_models::policy::{Learned, Rule, Steps};
+use weft_models::policy::{Known, Learned, Rule, Steps};
 
 use super::demand::{Counts, Waiter};
 use super::deploy::Deployments;
@@ -211,12 +211,13 @@ impl Weaver {
         }
     }
 
-    /// Goes on from what was learned before.
-    pub fn resume(&mut self, learned: Learned) {
+    /// Goes on from what was learned before. Of calls that are yet to come nothing is taken over: the clock was put back since.
+    pub fn resume(&mut self, learned: Learned, now_ms: u64) {
         self.steps.set_tuner(learned.steps);
         let Some(standing) = &mut self.standing else { return };
         standing.set_tuner(learned.standing);
-        for known in learned.segments {
+        let past = |known: &Known| known.rhythm.last_us() <= now_ms * 1_000;
+        for known in learned.segments.into_iter().filter(past) {
             let of_name = |rules: &SegmentRules| rules.name == known.segment;
             let Some(segment) = self.rules.segments.iter().position(of_name) else { continue };
             self.steps.resume(segment as u32, known.calls, known.first_us);

@@ -16,10 +16,8 @@ use super::tune::{ARMS, Class, KEEP, MULTIPLES, Tuner};
 use super::{Rule, Tuned};
 use crate::trace::Trigger;
 
-/// What one second of a core is worth in GB·s: what both cost to rent from three clouds lies between 8 and 10.
-///
-/// Source: prices per vCPU and GB of AWS Fargate (0.0405 and 0.0044 $/h), Google Cloud Run (0.0864 and 0.0090 $/h) and
-/// Azure Container Instances (0.0405 and 0.0045 $/h), Linux, 2024.
+/// What one second of a core is taken to be worth in GB·s: about what a vCPU costs to rent beside a GB. A choice, not a
+/// measurement.
 pub const CPU_GB_S: f64 = 9.0;
 /// Steps of a segment that are followed at a time.
 const FOLLOWED_MAX: usize = 256;

@@ -113,7 +113,7 @@ fn what_is_known_of_calls_is_taken_over_by_the_next_agent_which_makes_what_is_du
     let mut next = timed(10_000);
     // It was away for some time, in which nothing stood.
     next.now_ms = story.now_ms + 4 * MINUTE_MS;
-    next.weaver.resume(learned);
+    next.weaver.resume(learned, next.now_ms);
     next.wait_and_follow(0, 30_000);
     assert!(next.created(0).is_empty(), "nothing is due yet");
     next.wait_and_follow(0, 30_000);
@@ -132,4 +132,19 @@ fn what_is_called_each_minute_is_made_shortly_before_too() {
         }
         assert!(stood >= 18, "{stood} of the last 20 calls at {phase_ms}");
     }
+}
+
+#[test]
+fn calls_that_are_yet_to_come_since_the_clock_was_put_back_are_not_taken_over() {
+    let mut story = timed(10_000);
+    for _ in 0..10 {
+        story.wait_and_follow(0, MINUTE_MS);
+        story.asked(0);
+    }
+    let mut next = timed(10_000);
+    next.weaver.resume(story.weaver.learned(), next.now_ms);
+    assert!(next.weaver.learned().segments.is_empty());
+    next.wait_and_follow(0, MINUTE_MS);
+    assert!(!next.asked(0), "nothing is known of it");
+    next.wait_and_follow(0, 2 * MINUTE_MS);
 }

@@ -76,7 +76,7 @@ fn what_was_learned_is_taken_over_by_the_next_agent() {
     assert!(story.makes_for(0.1), "{:?}", story.bars().last());
     let mut next = learning();
     assert!(!next.makes_for(0.1));
-    next.weaver.resume(story.weaver.learned());
+    next.weaver.resume(story.weaver.learned(), story.now_ms);
     // Without what is known of times, it has to see for itself how often the segment is called.
     for _ in 0..4 {
         next.comes();
